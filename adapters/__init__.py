@@ -1,0 +1,1 @@
+"""What devices say, read from what the air carried; pure, and it knows neither box."""

@@ -1,0 +1,91 @@
+"""What a device said, in words every room understands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """What is observed. The numbers are stored: they never change and are never reused.
+
+    What each kind means, its unit, range and codes stand in `adapters.catalogue`.
+    """
+
+    MOTION = 1
+    DOOR = 2
+    OPENING = 3
+    OCCUPANCY = 4
+    PRESENCE = 5
+    BUTTON = 6
+    CALL_PRESSED = 7
+    CALL_TEST = 8
+    BATTERY = 9
+    BATTERY_LOW = 10
+    TEMPERATURE = 11
+    BODY_TEMPERATURE = 12
+    HUMIDITY = 13
+    VOLTAGE = 14
+    ILLUMINANCE = 15
+    DOSE_DUE = 20
+    DOSE_DISPENSED = 21
+    DOSE_TAKEN = 22
+    DOSE_MISSED = 23
+    DOSE_UNCONFIRMED = 24
+    DOSE_WITHHELD = 25
+    DOSE_SKIPPED = 26
+    DISPENSE_BLOCKED = 27
+    JAM = 28
+    DEVICE_ERROR = 29
+    REFILL_LOW = 30
+    REFILL_EMPTY = 31
+    REFILL_DONE = 32
+    TRAY_OPEN = 33
+    TRAY_CLOSED = 34
+    TILTED = 35
+    BATTERY_EMPTY = 36
+    MAINS_LOST = 37
+    MAINS_RESTORED = 38
+    TEST_EVENT = 39
+    HEARTBEAT = 40
+    DOSES_LEFT = 41
+
+
+class Quality(IntEnum):
+    """How far a value may be believed. Stored: the numbers never change."""
+
+    GOOD = 0
+    IMPLAUSIBLE = 1  # outside the catalogue's plausible range: kept, shown, marked
+    NOT_A_NUMBER = 2  # the device said that it has no value (NaN, NRes)
+    INFINITE = 3  # beyond the device's range, either end
+    UNKNOWN_CODE = 4  # an event code that the format does not name
+
+
+class ClockQuality(IntEnum):
+    """How sure `occurred` is. Stored: the numbers never change."""
+
+    SYNCHRONISED = 0  # the box's clock was synchronised when it heard
+    CORRECTED = 1  # worked out from boot id and uptime
+    UNSURE = 2  # heard before any synchronisation, and not to be corrected
+    DEVICE = 3  # the device's own clock said so
+    AHEAD = 4  # later than the gateway's own clock: time of receipt is used instead
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One reading of one device.
+
+    `value` is a number in the kind's UCUM unit, 1.0/0.0 for yes/no kinds, the counter or
+    packet id of a press (its identity), and None where a kind carries no number or the device
+    had none. `code` is the kind's own small number: a button event, a dose slot, an error.
+    `occurred` is milliseconds since 1970 where the device has a time of its own; None means
+    "when it was heard". `record` is the number of a record that the device stores; with
+    `occurred` it is kept once. `details` go to the narrow side table.
+    """
+
+    kind: Kind
+    value: float | None = None
+    code: int | None = None
+    quality: Quality = Quality.GOOD
+    occurred: int | None = None
+    record: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -1,0 +1,1 @@
+"""The centre: frames become observations, observations findings, findings alerts, alerts notices."""

@@ -1,0 +1,1 @@
+"""Cases a person must look at, and their legal moves; pure."""

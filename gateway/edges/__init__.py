@@ -1,0 +1,1 @@
+"""The boxes as the gateway knows them: joining, broker accounts, configuration."""

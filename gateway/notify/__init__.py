@@ -1,0 +1,1 @@
+"""Alerts become notices: one attempt, one channel, one result."""

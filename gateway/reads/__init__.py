@@ -1,0 +1,1 @@
+"""The read side of the database; every read takes the caller."""

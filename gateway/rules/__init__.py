@@ -1,0 +1,1 @@
+"""Pure functions from a window of observations to findings."""

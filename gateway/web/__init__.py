@@ -1,0 +1,1 @@
+"""The Danish screens, rendered on the server."""
