@@ -1,0 +1,129 @@
+"""Starts a private Mosquitto with Trygport's own configuration, and ends it in every way."""
+
+import os
+import signal
+import string
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.runtime.certificate import Certificate
+from deploy.runtime.paths import DEPLOY, program
+from deploy.runtime.ports import answers, claim
+from deploy.runtime.process import DidNotStart, Guarded
+
+_TRIES = 3
+"""A free port may be taken between finding and using it; three in a row is something else."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Broker:
+    """A Mosquitto of ours: `port` is for boxes, `gateway_port` for the gateway alone."""
+
+    folder: Path
+    port: int
+    gateway_port: int
+    password_file: Path
+    pid_file: Path
+    log: Path
+    _process: Guarded | None = field(default=None)
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        passwords: Mapping[str, str],
+        port: int | None = None,
+        tls: Certificate | None = None,
+        config_extra: str = "",
+    ) -> "Broker":
+        """Start in the folder; the passwords of all users, the gateway's too, are given plainly.
+
+        Raises Stop when the asked-for port is in use, DidNotStart when Mosquitto refuses.
+        """
+        store = folder / "store"
+        store.mkdir(parents=True, exist_ok=True)
+        _hash_passwords(folder / "passwords", passwords)
+        for _ in range(_TRIES - 1):
+            try:
+                return cls._started(folder, port=port, tls=tls, extra=config_extra)
+            except DidNotStart as problem:
+                if "in use" not in str(problem):
+                    raise
+        return cls._started(folder, port=port, tls=tls, extra=config_extra)
+
+    @classmethod
+    def _started(
+        cls, folder: Path, *, port: int | None, tls: Certificate | None, extra: str
+    ) -> "Broker":
+        broker = cls(
+            folder=folder,
+            port=claim(port),
+            gateway_port=claim(None),
+            password_file=folder / "passwords",
+            pid_file=folder / "pid",
+            log=folder / "log",
+        )
+        broker._configure(tls, extra)
+        broker.restart()
+        return broker
+
+    @property
+    def pid(self) -> int:
+        """The process number of Mosquitto itself. Raises RuntimeError when it does not run."""
+        if self._process is None:
+            raise RuntimeError("the broker does not run")
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End by kill -9: what was not saved is lost, as in a power cut."""
+        if self._process is not None:
+            self._process.kill()
+        self._process = None
+
+    def stop(self) -> None:
+        """End in good order: sessions and queues are saved."""
+        if self._process is not None:
+            self._process.stop()
+        self._process = None
+
+    def restart(self) -> None:
+        """Start again on the same ports and store, after `stop` or `kill` or while running."""
+        self.stop()
+        command = [program("mosquitto"), "-c", self.folder / "mosquitto.conf"]
+        self._process = Guarded.start(command, log=self.log)
+        self._process.wait_until(lambda: answers(self.port) and answers(self.gateway_port))
+
+    def reload(self) -> None:
+        """Read the password file again (SIGHUP)."""
+        if self._process is not None:
+            self._process.send(signal.SIGHUP)
+
+    def _configure(self, tls: Certificate | None, extra: str) -> None:
+        template = string.Template((DEPLOY / "mosquitto.conf").read_text())
+        certificate = f"certfile {tls.cert}\nkeyfile {tls.key}\ntls_version tlsv1.2" if tls else ""
+        text = template.substitute(
+            password_file=self.password_file,
+            acl_file=DEPLOY / "mosquitto.acl",
+            store=self.folder / "store",
+            pid_file=self.pid_file,
+            # as root Mosquitto would become a user who cannot read the file that we write
+            user="root" if os.geteuid() == 0 else "mosquitto",
+            port=self.port,
+            address="127.0.0.1",
+            tls=certificate,
+            gateway_port=self.gateway_port,
+            extra=extra,
+        )
+        (self.folder / "mosquitto.conf").write_text(text)
+
+
+def _hash_passwords(file: Path, passwords: Mapping[str, str]) -> None:
+    """Write the users with Mosquitto's own hashes; not by arguments, which all users can see."""
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{user}:{password}\n" for user, password in passwords.items()))
+    if passwords:
+        command = [program("mosquitto_passwd"), "-U", file]
+        subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)

@@ -1,0 +1,68 @@
+"""Starts a private D-Bus on which any name may be owned, for the emulated Bluetooth service."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.runtime.paths import fits_a_socket
+from deploy.runtime.process import Guarded
+
+_CONFIGURATION = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true"/>
+    <allow receive_requested_reply="true"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="signal"/>
+  </policy>
+</busconfig>
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class PrivateBus:
+    """A dbus-daemon of ours; `address` goes into DBUS_SYSTEM_BUS_ADDRESS."""
+
+    address: str
+    socket: Path
+    _process: Guarded
+    _temporary: Path | None
+
+    @classmethod
+    def start(cls, folder: Path) -> "PrivateBus":
+        """Start in the folder. Raises DidNotStart when dbus-daemon refuses."""
+        folder.mkdir(parents=True, exist_ok=True)
+        fits = fits_a_socket(folder, longest_name="bus")
+        temporary = None if fits else Path(tempfile.mkdtemp(prefix="trygport-"))
+        socket = (temporary or folder) / "bus"
+        socket.unlink(missing_ok=True)
+        configuration = folder / "bus.conf"
+        configuration.write_text(_CONFIGURATION.format(socket=socket))
+        command = ["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={configuration}"]
+        process = Guarded.start(command, log=folder / "bus.log")
+        process.wait_until(socket.exists)
+        return cls(
+            address=f"unix:path={socket}", socket=socket, _process=process, _temporary=temporary
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process number of the dbus-daemon."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it; whoever is connected is cut off."""
+        self._process.stop()
+        self.socket.unlink(missing_ok=True)
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)

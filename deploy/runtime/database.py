@@ -1,0 +1,205 @@
+"""Starts a private PostgreSQL cluster with TimescaleDB, and ends it in every way."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.runtime.paths import fits_a_socket, program
+from deploy.runtime.ports import claim, free_port
+from deploy.runtime.process import DidNotStart, Guarded
+
+OWNER = "owner"
+"""The cluster's superuser. Stages connect as their own roles, made by the migrations."""
+
+_NOBODY = 65534
+"""The user and group `nobody`, fixed by Debian's base-passwd: PostgreSQL refuses root."""
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "200",
+    "shared_preload_libraries": "timescaledb",
+    # no policies run in the Apache edition; its workers would only hold template databases open
+    "timescaledb.max_background_workers": "0",
+    "timescaledb.telemetry_level": "off",
+    # a small log is replayed quickly: 3.7 GB took 23 s, and crash tests wait for it
+    "max_wal_size": "256MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class DatabaseRefused(Exception):
+    """A statement of ours was refused; the text is PostgreSQL's own. Never retried."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Database:
+    """A cluster of ours, open to this machine alone (loopback and a private socket)."""
+
+    folder: Path
+    port: int
+    socket_folder: Path
+    log: Path
+    _process: Guarded | None = field(default=None)
+
+    @classmethod
+    def start(
+        cls, folder: Path, *, port: int | None = None, database: str = "trygport"
+    ) -> "Database":
+        """Make a cluster in the folder, or open the one that is there, and start it.
+
+        Raises Stop when the asked-for port is in use, DidNotStart when PostgreSQL refuses.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = not (folder / "data" / "PG_VERSION").exists()
+        made = cls(
+            folder=folder,
+            port=claim(port),
+            socket_folder=_socket_folder(folder),
+            log=folder / "log",
+        )
+        if fresh:
+            made._initialise()
+        made._start_on_a_free_port(may_move=port is None)
+        if fresh:
+            made.create(database)
+        return made
+
+    @property
+    def pid(self) -> int:
+        """The process number of the postmaster. Raises RuntimeError when it does not run."""
+        if self._process is None:
+            raise RuntimeError("the database does not run")
+        return self._process.pid
+
+    def dsn(self, database: str = "trygport", *, user: str = OWNER) -> str:
+        """How to reach a database as a user; no password is asked."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def address(self, database: str = "trygport") -> str:
+        """How to reach a database, the user left out (the gateway's setting `database`)."""
+        return f"postgresql://127.0.0.1:{self.port}/{database}"
+
+    def kill(self) -> None:
+        """End by kill -9 of the postmaster and all that it started: a crash."""
+        if self._process is not None:
+            self._process.kill()
+        self._process = None
+
+    def stop(self) -> None:
+        """End in good order; connections are broken, what is committed is kept."""
+        if self._process is not None:
+            self._process.stop()
+        self._process = None
+        if not self.socket_folder.is_relative_to(self.folder):
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
+
+    def restart(self) -> None:
+        """Start again on the same port and data, after `stop` or `kill` or while running."""
+        self.stop()
+        _belonging_to_the_server(self.socket_folder)
+        settings = {**_SETTINGS, "port": self.port, "unix_socket_directories": self.socket_folder}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = [*_as_the_server(self.folder), program("postgres")]
+        self._process = Guarded.start(
+            [*command, "-D", self.folder / "data", *options],
+            log=self.log,
+            # fast shutdown: sessions are ended, a last checkpoint is written
+            stop_signal=signal.SIGINT,
+        )
+        self._process.wait_until(self._is_ready)
+
+    def create(self, name: str, *, template: str | None = None) -> None:
+        """Create a database, empty or as a copy of one to which nobody is connected."""
+        copied = f' TEMPLATE "{template}"' if template else ""
+        self.execute(f'CREATE DATABASE "{name}"{copied}')
+
+    def drop(self, name: str) -> None:
+        """Drop a database and end the sessions in it."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, statement: str, *, database: str = "postgres") -> str:
+        """Run one statement as owner; the rows as text, fields parted by a bar.
+
+        Raises DatabaseRefused.
+        """
+        command = [program("psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"]
+        place = ["-h", self.socket_folder, "-p", str(self.port), "-U", OWNER, "-d", database]
+        done = subprocess.run(
+            [*command, *place, "-c", statement],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DatabaseRefused(done.stderr.strip())
+        return done.stdout.strip()
+
+    def _initialise(self) -> None:
+        data = self.folder / "data"
+        data.mkdir(mode=0o700, exist_ok=True)
+        _belonging_to_the_server(data)
+        locale = ["-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        asked = ["-D", data, "-U", OWNER, "-A", "trust", *locale, "--no-instructions", "--no-sync"]
+        command = [*_as_the_server(self.folder), program("initdb"), *asked]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise DidNotStart(done.stderr.strip())
+
+    def _start_on_a_free_port(self, *, may_move: bool) -> None:
+        try:
+            self.restart()
+        except DidNotStart:
+            if not may_move or "in use" not in self.log.read_text():
+                raise
+            self.port = free_port()
+            self.restart()
+
+    def _is_ready(self) -> bool:
+        """What the server itself notes: its number in the first line, its state in the last."""
+        try:
+            lines = (self.folder / "data" / "postmaster.pid").read_text().split()
+        except OSError:
+            return False
+        return bool(lines) and lines[0] == str(self.pid) and lines[-1] == "ready"
+
+
+def _socket_folder(folder: Path) -> Path:
+    """In the folder if a socket's path may be that long, else a short one of our own."""
+    inside = folder / "socket"
+    if fits_a_socket(inside, longest_name=".s.PGSQL.65535"):
+        return inside
+    return Path(tempfile.mkdtemp(prefix="trygport-"))
+
+
+def _belonging_to_the_server(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(folder, _NOBODY, _NOBODY)
+
+
+def _as_the_server(folder: Path) -> Sequence[str]:
+    """What to put before a server program so that it does not run as root."""
+    if os.geteuid() != 0:
+        return ()
+    command = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    if not _everybody_may_enter(folder):
+        caps = "+dac_override,+dac_read_search"
+        command += [f"--inh-caps={caps}", f"--ambient-caps={caps}"]
+    # a change of user forgets whose death to follow, so it is said again
+    return (*command, "--pdeathsig", "KILL", "--no-new-privs")
+
+
+def _everybody_may_enter(folder: Path) -> bool:
+    everybody = stat.S_IROTH | stat.S_IXOTH
+    modes = (place.stat().st_mode for place in (folder, *folder.parents))
+    return all(mode & everybody == everybody for mode in modes)
