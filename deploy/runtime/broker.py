@@ -96,10 +96,27 @@ class Broker:
         self._process = Guarded.start(command, log=self.log)
         self._process.wait_until(lambda: answers(self.port) and answers(self.gateway_port))
 
+    def admit(self, passwords: Mapping[str, str]) -> None:
+        """Let more users in; the ones that are known stay as they are."""
+        more = self.folder / "more"
+        _hash_passwords(more, passwords)
+        with self.password_file.open("a") as known:
+            known.write(more.read_text())
+        more.unlink()
+        self.reload()
+
     def reload(self) -> None:
-        """Read the password file again (SIGHUP)."""
-        if self._process is not None:
-            self._process.send(signal.SIGHUP)
+        """Have the password file read again (SIGHUP), and wait until it has been."""
+        if self._process is None:
+            return
+        before = self.log.stat().st_size
+        self._process.send(signal.SIGHUP)
+        self._process.wait_until(lambda: self._said("Reloading config", since=before))
+
+    def _said(self, words: str, *, since: int) -> bool:
+        with self.log.open("rb") as log:
+            log.seek(since)
+            return words.encode() in log.read()
 
     def _configure(self, tls: Certificate | None, extra: str) -> None:
         template = string.Template((DEPLOY / "mosquitto.conf").read_text())

@@ -38,6 +38,23 @@ class DatabaseRefused(Exception):
     """A statement of ours was refused; the text is PostgreSQL's own. Never retried."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneDatabase:
+    """One database of a cluster, and how to reach it. No password is asked."""
+
+    name: str
+    port: int
+
+    def dsn(self, user: str = OWNER) -> str:
+        """How to reach it as a user."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{self.name}"
+
+    @property
+    def address(self) -> str:
+        """How to reach it, the user left out: the gateway's setting `database`."""
+        return f"postgresql://127.0.0.1:{self.port}/{self.name}"
+
+
 @dataclass(slots=True, kw_only=True)
 class Database:
     """A cluster of ours, open to this machine alone (loopback and a private socket)."""
@@ -78,13 +95,13 @@ class Database:
             raise RuntimeError("the database does not run")
         return self._process.pid
 
+    def one(self, name: str = "trygport") -> OneDatabase:
+        """One database of this cluster, whether or not it is there yet."""
+        return OneDatabase(name=name, port=self.port)
+
     def dsn(self, database: str = "trygport", *, user: str = OWNER) -> str:
         """How to reach a database as a user; no password is asked."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
-
-    def address(self, database: str = "trygport") -> str:
-        """How to reach a database, the user left out (the gateway's setting `database`)."""
-        return f"postgresql://127.0.0.1:{self.port}/{database}"
+        return self.one(database).dsn(user)
 
     def kill(self) -> None:
         """End by kill -9 of the postmaster and all that it started: a crash."""
@@ -115,10 +132,11 @@ class Database:
         )
         self._process.wait_until(self._is_ready)
 
-    def create(self, name: str, *, template: str | None = None) -> None:
+    def create(self, name: str, *, template: str | None = None) -> OneDatabase:
         """Create a database, empty or as a copy of one to which nobody is connected."""
         copied = f' TEMPLATE "{template}"' if template else ""
         self.execute(f'CREATE DATABASE "{name}"{copied}')
+        return self.one(name)
 
     def drop(self, name: str) -> None:
         """Drop a database and end the sessions in it."""

@@ -97,8 +97,9 @@ class Guarded:
     def wait(self) -> int:
         """Wait for the end; the command's exit code, 128 and the signal's number when killed."""
         code = self._guard.wait()
-        if self._guard.stdin is not None:
-            self._guard.stdin.close()
+        for pipe in (self._guard.stdin, self._guard.stdout):
+            if pipe is not None:
+                pipe.close()
         return code
 
 

@@ -3,7 +3,7 @@
 from deploy.runtime.broker import Broker
 from deploy.runtime.bus import PrivateBus
 from deploy.runtime.certificate import Certificate, certificate
-from deploy.runtime.database import Database, DatabaseRefused
+from deploy.runtime.database import Database, DatabaseRefused, OneDatabase
 from deploy.runtime.ports import free_port
 from deploy.runtime.process import DidNotStart, Guarded
 from deploy.runtime.scratch import scratch_folder
@@ -15,6 +15,7 @@ __all__ = [
     "DatabaseRefused",
     "DidNotStart",
     "Guarded",
+    "OneDatabase",
     "PrivateBus",
     "certificate",
     "free_port",

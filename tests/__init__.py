@@ -1,0 +1,1 @@
+"""Mirrors the rooms: each is tested from its door, with real parts."""
