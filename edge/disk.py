@@ -1,0 +1,67 @@
+"""The spool's one file: its tables, and what keeps a second writer and a lost name away."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS stream (
+    id INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL UNIQUE,
+    lane TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    next INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS frame (
+    stream INTEGER NOT NULL REFERENCES stream (id),
+    sequence INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body TEXT,   -- the frame as JSON; null: it will never come
+    gone TEXT,   -- why it will never come
+    PRIMARY KEY (stream, sequence)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipted (
+    stream INTEGER NOT NULL REFERENCES stream (id),
+    hour INTEGER NOT NULL,   -- hours since 1970; every row holds all that was receipted by its end
+    ranges TEXT NOT NULL,
+    PRIMARY KEY (stream, hour)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class SpoolTaken(Exception):
+    """Another process writes to this spool: one box has one agent. Stop the other one."""
+
+
+def connect(path: Path, synchronous: str) -> sqlite3.Connection:
+    """A connection in which every statement is a transaction unless one is begun."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA cache_size = -512")
+    connection.execute("PRAGMA journal_size_limit = 4000000")
+    return connection
+
+
+def only_writer(path: Path) -> int:
+    """Lock the spool for as long as the handle given back is open. Raises SpoolTaken."""
+    lock = os.open(
+        path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise SpoolTaken(f"{path}: another process writes to this spool") from error
+    return lock
+
+
+def sync_folder(folder: Path) -> None:
+    """So that a power cut cannot take away the name of the file itself."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,54 @@
+"""Birth, last will, and every five minutes: how deep the spool is and how old its oldest frame."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adapters.frame import LANES, Lane
+from edge.clock import Clock
+from edge.spool import Spool
+
+FORMAT = 1
+"""The version of the state message that this module writes."""
+EVERY = 300.0
+"""Seconds between state messages when nothing else gives a reason for one."""
+
+State = Literal["running", "stopped", "lost"]
+Reader = Literal["hearing", "silent", "off", "starting"]
+
+
+@dataclass(kw_only=True)
+class Heartbeat:
+    """What the box says of itself. `keepalive` is seconds, `config` the version it follows.
+
+    The last will is written at connecting, so the time in it is that of the connection's start.
+    """
+
+    spool: Spool
+    clock: Clock
+    version: str = "0"
+    keepalive: int = 60
+    config: int = 0
+    reader: Reader = "off"
+    started: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.now_ms()
+
+    def message(self, state: State) -> bytes:
+        """One state message, times in milliseconds since 1970."""
+        said = {
+            "format": FORMAT,
+            "state": state,
+            "version": self.version,
+            "at": self.clock.now_ms(),
+            "started": self.started,
+            "keepalive": self.keepalive,
+            **{lane: self._lane(lane) for lane in LANES},
+            "config": self.config,
+            "reader": self.reader,
+        }
+        return json.dumps(said, separators=(",", ":")).encode()
+
+    def _lane(self, lane: Lane) -> dict[str, int | None]:
+        return {"depth": self.spool.depth(lane), "oldest": self.spool.oldest(lane)}

@@ -1,0 +1,53 @@
+"""What the gateway says is stored, read strictly."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard, cast
+
+from edge.ranges import Range
+
+FORMAT = 1
+"""The version of the receipt that this module reads."""
+
+
+class BadReceipt(ValueError):
+    """Not a receipt. It changes nothing: what it spoke of is sent again until a good one comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The whole stored ranges of each stream it names, in one life ("epoch") of the store."""
+
+    epoch: str
+    streams: Mapping[str, tuple[Range, ...]]
+
+
+def read_receipt(payload: bytes) -> Receipt:
+    """Raises BadReceipt for anything that is not exactly a receipt of the known format."""
+    try:
+        said = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise BadReceipt(f"not JSON: {error}") from error
+    match said:
+        case {"format": 1, "epoch": str(epoch), "streams": {**streams}} if epoch:
+            return Receipt(epoch, {name: _ranges(name, value) for name, value in streams.items()})
+        case _:
+            raise BadReceipt(f"not a receipt of format {FORMAT}")
+
+
+def _ranges(stream: str, value: object) -> tuple[Range, ...]:
+    if not isinstance(value, list):
+        raise BadReceipt(f"the ranges of stream {stream} are not a list")
+    pairs = cast("list[object]", value)
+    if not all(_is_range(pair) for pair in pairs):
+        raise BadReceipt(f"stream {stream} has a range that is not [first, last]")
+    return tuple((pair[0], pair[1]) for pair in cast("list[Any]", pairs))
+
+
+def _is_range(pair: object) -> TypeGuard[list[int]]:
+    match pair:
+        case [int(first), int(last)]:
+            return type(first) is int and type(last) is int and 0 < first <= last
+        case _:
+            return False

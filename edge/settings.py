@@ -1,0 +1,114 @@
+"""What this box must be told, read once from the environment, refused early."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from edge.clock import BadClock, Clock, Synchronised, clock_from
+
+PREFIX = "EDGE_"
+"""Every setting is a variable of the environment: this prefix and the field's name in capitals."""
+
+
+class BadSetting(ValueError):
+    """A setting cannot be followed; the text names the variable, its value and what it may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The box's settings, each with what it is for. What `edge join` wrote in `home` is used where a setting is empty."""
+
+    home: Annotated[Path, "folder of spool, identity and config"] = Path("/var/lib/trygport")
+    clock: Annotated[str, "wall, offset:SECONDS or driven:PATH"] = "wall"
+    synchronised: Annotated[Synchronised, "auto (ask the kernel), yes or no"] = "auto"
+    production: Annotated[bool, "yes refuses every clock but wall"] = True
+    broker: Annotated[str, "mqtt:// or mqtts://HOST:PORT in place of the joined one"] = ""
+    broker_ca: Annotated[str, "PEM file of the broker's authority in place of the joined one"] = ""
+    id: Annotated[str, "the box's id in place of the joined one"] = ""
+    username: Annotated[str, "broker user in place of the joined one"] = ""
+    password: Annotated[str, "broker password in place of the joined one"] = ""
+    radio: Annotated[bool, "no runs without Bluetooth: nothing is heard"] = True
+    adapter: Annotated[str, "Bluetooth adapter, as hci0; empty takes the first"] = ""
+    silence: Annotated[float, "seconds of radio silence before the scan is begun anew"] = 75.0
+    keep_days: Annotated[float, "days that frames stay after their receipt, at least 3"] = 3.0
+    log: Annotated[str, "DEBUG, INFO, WARNING or ERROR"] = "INFO"
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """The settings in the environment. Raises BadSetting."""
+        given = os.environ if environment is None else environment
+        names = {PREFIX + each.name.upper(): each.name for each in fields(cls)}
+        unknown = [name for name in given if name.startswith(PREFIX) and name not in names]
+        if unknown:
+            raise BadSetting(f"{min(unknown)}: there is no such setting")
+        told: dict[str, Any] = {
+            names[name]: _value(name, names[name], text)
+            for name, text in given.items()
+            if name in names
+        }
+        settings = cls(**told)
+        settings.make_clock()
+        return settings
+
+    def make_clock(self) -> Clock:
+        """The clock that the settings ask for. Raises BadSetting."""
+        if self.production and self.clock != "wall":
+            raise BadSetting(f"EDGE_CLOCK={self.clock}: in production only wall is allowed")
+        try:
+            return clock_from(self.clock, synchronised=self.synchronised)
+        except BadClock as bad:
+            raise BadSetting(f"EDGE_CLOCK: {bad}") from bad
+
+
+def _value(name: str, setting: str, text: str) -> object:
+    """One variable's text as its field's type. Raises BadSetting."""
+    try:
+        return _READERS.get(setting, str)(text)
+    except ValueError as bad:
+        raise BadSetting(f"{name}={text}: {bad}") from bad
+
+
+def _yes_or_no(text: str) -> bool:
+    words = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError("neither yes nor no")
+    return words[text.lower()]
+
+
+def _one_of(*words: str) -> Any:  # noqa: ANN401 - a reader, as the others
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"not one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _at_least(least: float, unit: str) -> Any:  # noqa: ANN401 - a reader, as the others
+    def read(text: str) -> float:
+        number = float(text)
+        if not least <= number <= 1e6:  # noqa: PLR2004 - also refuses nan and infinities
+            raise ValueError(f"at least {least:g} {unit}")
+        return number
+
+    return read
+
+
+def _broker(text: str) -> str:
+    if text and not text.startswith(("mqtt://", "mqtts://")):
+        raise ValueError("neither mqtt://HOST:PORT nor mqtts://HOST:PORT")
+    return text
+
+
+_READERS: Mapping[str, Any] = {
+    "home": Path,
+    "synchronised": _one_of("auto", "yes", "no"),
+    "production": _yes_or_no,
+    "broker": _broker,
+    "radio": _yes_or_no,
+    "silence": _at_least(5, "seconds"),
+    "keep_days": _at_least(3, "days"),
+    "log": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+}

@@ -1,0 +1,226 @@
+"""Calls first, then oldest first; forgets on the gateway's receipt, not on PUBACK.
+
+How it is used, by the box and by a simulator with many boxes in one process alike:
+
+    link = Link.to("mqtt://127.0.0.1:1883", edge=..., password=...)
+    uplink = Uplink(spool, link, clock)
+    task = asyncio.create_task(uplink.run())    # cancel it: "stopped" is said, then DISCONNECT
+    await uplink.online.wait()
+
+`run` connects again for ever and ends only when it is cancelled or the spool fails (SpoolFailed).
+For tests: `drop()` cuts the connection as a broken cable would (the last will speaks), `open()`
+may be overridden to keep it cut, and `published()` is told of each PUBACK and does nothing.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from adapters.frame import LANES, Batch, Lane, encode_spooled
+from edge.clock import Clock, state
+from edge.heartbeat import EVERY, Heartbeat
+from edge.lanes import PACES, Sender, Sent
+from edge.line import Line, Link, LinkLost
+from edge.receipt import BadReceipt, read_receipt
+from edge.run import HEAD_ROOM
+from edge.spool import Spool
+
+_log = logging.getLogger(__name__)
+
+UNANSWERED = 10.0
+"""Seconds without a PUBACK after which the connection is taken for dead."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two attempts to connect, at most; the first comes after about one."""
+
+_NO_MATCHING_SUBSCRIBERS = 0x10
+
+
+class Uplink:
+    """Sends what the spool keeps and marks there what the gateway says it has stored."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        link: Link,
+        clock: Clock,
+        *,
+        heartbeat: Heartbeat | None = None,
+        on_config: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
+        self.heartbeat = heartbeat or Heartbeat(spool=spool, clock=clock)
+        self.online = asyncio.Event()
+        self.spool = spool
+        self._link = link
+        self._clock = clock
+        self._on_config = on_config
+        self._woken = asyncio.Event()
+        self._arrived = deque[tuple[str, bytes]]()
+        self._senders: dict[Lane, Sender] = {lane: Sender(lane, PACES[lane]) for lane in LANES}
+        self._unacknowledged: dict[int, Sent] = {}
+        self._line: Line | None = None
+        self._state_due = 0.0
+        spool.woken = self.wake
+
+    async def run(self) -> None:
+        """Stay connected and send, until cancelled. Raises SpoolFailed."""
+        pause = 1.0
+        while True:
+            try:
+                await self._connected()
+                pause = 1.0
+            except LinkLost as lost:
+                _log.warning("no connection to the broker: %s", lost)
+                pause = 1.0 if self.online.is_set() else min(pause * 2, LONGEST_PAUSE)
+            finally:
+                self.online.clear()
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
+
+    def wake(self) -> None:
+        """Look again at once: something was spooled, or the settings of the line changed."""
+        self._woken.set()
+
+    def tell(self) -> None:
+        """Send a state message now: something in it changed that should be known."""
+        self._state_due = 0.0
+        self.wake()
+
+    def drop(self) -> None:
+        """Cut the connection as a broken cable would; the broker speaks the last will."""
+        if self._line is not None:
+            self._line.sever()
+
+    async def open(self) -> Line:
+        """Connect, subscribe; raises LinkLost."""
+        beat = self.heartbeat
+        line = Line(self._link, keepalive=beat.keepalive, arrived=self._arrive, acked=self._puback)
+        sure = self._clock.synchronised()
+        await line.open(will=beat.message("lost"), trust_time=sure)
+        return line
+
+    def published(self, sent: Sent) -> None:
+        """The broker has the batch. That proves nothing: only a receipt lets go of a frame."""
+
+    async def _connected(self) -> None:
+        """One connection, from CONNECT to its end."""
+        self._unacknowledged.clear()
+        self._line = line = await self.open()
+        try:
+            for sender in self._senders.values():
+                sender.reset()
+            self._state_due = 0.0
+            self.online.set()
+            await self._serve(line)
+        except asyncio.CancelledError:
+            await self._goodbye(line)
+            raise
+        finally:
+            self._line = None
+            line.close()
+
+    async def _serve(self, line: Line) -> None:
+        """Send and take in until the line is lost or must be opened anew."""
+        now = asyncio.get_running_loop().time
+        while line.keepalive == self.heartbeat.keepalive:
+            self._take_in()
+            for sender in self._senders.values():
+                sender.expire(now())
+                self._send(line, sender, now())
+            if now() >= self._state_due:
+                line.publish(
+                    self._link.topic("state"), self.heartbeat.message("running"), keep=True
+                )
+                self._state_due = now() + EVERY
+            line.check()
+            self._check_answers(now())
+            await self._pause(self._next_wake(now()) - now())
+        _log.info("connecting again with a keepalive of %d s", self.heartbeat.keepalive)
+
+    def _send(self, line: Line, sender: Sender, now: float) -> None:
+        while sent := sender.next(self.spool, now, octets=line.packet_limit - HEAD_ROOM):
+            sent.mid = line.publish(self._link.topic(sender.lane), self._batch(sent))
+            self._unacknowledged[sent.mid] = sent
+
+    def _batch(self, sent: Sent) -> bytes:
+        run = sent.run
+        batch = Batch(
+            edge=self._link.edge,
+            stream=run.stream,
+            first=run.first,
+            sent_at=self._clock.now_ms(),
+            boot=run.boot,
+            clock=state(self._clock),
+            frames=(),
+            gone=run.gone,
+        )
+        return encode_spooled(batch, run.frames)
+
+    def _take_in(self) -> None:
+        while self._arrived:
+            topic, payload = self._arrived.popleft()
+            if topic == self._link.topic("receipt"):
+                self._take_receipt(payload)
+            else:
+                for sender in self._senders.values():
+                    sender.alive()
+                self._on_config(payload)
+
+    def _take_receipt(self, payload: bytes) -> None:
+        try:
+            receipt = read_receipt(payload)
+        except BadReceipt as bad:
+            _log.warning("a receipt that is none: %s", bad)
+            return
+        self.spool.receipt(receipt.streams, epoch=receipt.epoch)
+        for sender in self._senders.values():
+            sender.receipted(self.spool)
+
+    def _check_answers(self, now: float) -> None:
+        oldest = next(iter(self._unacknowledged.values()), None)
+        if oldest is not None and now - oldest.at > UNANSWERED:
+            raise LinkLost(f"the broker has not answered for {UNANSWERED:.0f} s")
+
+    def _next_wake(self, now: float) -> float:
+        times = [self._state_due, now + EVERY]
+        times += [sent.at + UNANSWERED + 1 for sent in self._unacknowledged.values()]
+        times += [at for sender in self._senders.values() if (at := sender.wakes()) is not None]
+        return min(times)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._woken.wait()
+        self._woken.clear()
+
+    def _arrive(self, topic: str, payload: bytes) -> None:
+        self._arrived.append((topic, payload))
+        self.wake()
+
+    def _puback(self, mid: int | None, code: int) -> None:
+        """The broker answered a batch, or (without a number) the line has something to say."""
+        sent = None if mid is None else self._unacknowledged.pop(mid, None)
+        if sent is not None:
+            now = asyncio.get_running_loop().time()
+            if code == 0:
+                self.published(sent)
+            else:
+                self._log_refusal(code)
+                self._senders[sent.lane].refused(sent, now)
+        self.wake()
+
+    def _log_refusal(self, code: int) -> None:
+        if code == _NO_MATCHING_SUBSCRIBERS:
+            _log.info("the gateway is away: nobody takes what we send")
+        else:
+            _log.warning("the broker refuses a batch with reason 0x%02x", code)
+
+    async def _goodbye(self, line: Line) -> None:
+        """A planned stop says so; should the line be dead, the last will says the other thing."""
+        with suppress(LinkLost, TimeoutError):
+            async with asyncio.timeout(2):
+                mid = line.publish(
+                    self._link.topic("state"), self.heartbeat.message("stopped"), keep=True
+                )
+                await line.answered(mid)
