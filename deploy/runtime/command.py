@@ -1,0 +1,142 @@
+"""The commands `deploy/test` and `deploy/demo`: set everything up, then do the job."""
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from deploy.runtime.exits import Exit, Stop
+from deploy.runtime.machine import (
+    ALWAYS,
+    FOR_LONG_TESTS,
+    architecture_of,
+    make_sure_of_packages,
+    make_sure_of_room,
+)
+from deploy.runtime.packages import build_venv, environment, venv_stamps
+from deploy.runtime.paths import PYTHON, ROOT, RUNTIME
+from deploy.runtime.prefix import build_prefix, prefix_stamp
+from deploy.runtime.steps import say
+
+CHECKS = (
+    ("ruff check", ("ruff", "check", "--quiet")),
+    ("ruff format", ("ruff", "format", "--check", "--quiet")),
+    ("pyright", ("pyright",)),
+    ("imports", ("lint-imports",)),
+)
+"""What is looked at before the tests run; the settings stand in pyproject.toml."""
+
+
+def set_up(*, for_long_tests: bool = False) -> None:
+    """Make the runtime folder complete; quick and without network when it is.
+
+    Raises Stop when it cannot be made. Two at the same time wait for one another.
+    """
+    architecture = architecture_of()
+    RUNTIME.mkdir(exist_ok=True)
+    with (RUNTIME / "lock").open("w") as lock:
+        _take(lock.fileno())
+        make_sure_of_packages((*ALWAYS, *(FOR_LONG_TESTS if for_long_tests else ())))
+        stamps = (prefix_stamp(architecture=architecture), *venv_stamps())
+        if not all(stamp.is_current() for stamp in stamps):
+            say("Setting up (once; an interrupted set-up goes on where it was):")
+            make_sure_of_room(RUNTIME)
+        build_prefix(architecture=architecture)
+        build_venv()
+
+
+def told(job: Callable[[], int]) -> int:
+    """Do a job and return its exit code; what a person can act on is said in one sentence."""
+    try:
+        return job()
+    except Stop as stop:
+        say(stop.sentence)
+        return stop.code
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return Exit.INTERRUPTED
+    except OSError as problem:
+        if problem.errno in {errno.ENOSPC, errno.EDQUOT}:
+            say("The disk is full: free some space and start again.")
+            return Exit.NO_DISK
+        if problem.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+            say(f"Not allowed: {problem.strerror} at {problem.filename}.")
+            return Exit.NO_DISK
+        raise
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Every check, then pytest with the arguments; pytest's own exit code comes first."""
+    set_up(for_long_tests="--long" in arguments)
+    checked = {name: _timed(command) for name, command in CHECKS}
+    checked["tests"] = _timed(("pytest", *arguments))
+    say("")
+    for name, (code, seconds) in checked.items():
+        say(f"  {name}: {'passed' if code == 0 else f'FAILED (exit code {code})'}, {seconds:.1f} s")
+    codes = [code for code, _ in reversed(checked.values())]
+    return next((code for code in codes if code), 0)
+
+
+def demo(arguments: Sequence[str]) -> int:
+    """The demo takes this process over, so that signals reach it directly."""
+    set_up()
+    command = [str(PYTHON), "-P", "-m", "deploy.world.demo", *arguments]
+    os.execve(command[0], command, environment())  # noqa: S606 -- our own words, and no shell is wanted
+
+
+def main() -> int:
+    """`python3 -m deploy.runtime.command test|demo|set-up …`."""
+    jobs: dict[str, Callable[[Sequence[str]], int]] = {"test": test, "demo": demo}
+    name, *arguments = sys.argv[1:] or ["set-up"]
+    if name == "set-up":
+        set_up()
+        return 0
+    if name not in jobs:
+        raise Stop(Exit.USAGE, "Usage: python3 -m deploy.runtime.command test|demo|set-up …")
+    return jobs[name](arguments)
+
+
+def _take(lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("Another set-up is at work in this folder; waiting for it.")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _timed(command: Sequence[str]) -> tuple[int, float]:
+    say(f"\n$ {' '.join(command)}")
+    begun = time.monotonic()
+    return _run(command), time.monotonic() - begun
+
+
+def _run(command: Sequence[str]) -> int:
+    """Run to the end, also through Ctrl-C: the terminal tells the tool itself, which cleans up."""
+    temporary = RUNTIME / "cache" / "pytest-folders"
+    temporary.mkdir(parents=True, exist_ok=True)
+    child = subprocess.Popen(
+        # should we be killed, the tool is told, and with it goes what it started
+        ["setpriv", "--pdeathsig", "TERM", *command],
+        cwd=ROOT,
+        env=environment() | {"PYTEST_DEBUG_TEMPROOT": str(temporary)},
+    )
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGINT:
+            child.send_signal(number)
+
+    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, pass_on) for number in caught}
+    code = child.wait()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(told(main))
