@@ -89,7 +89,7 @@ def make_sure_of_packages(needs: Iterable[Need], *, is_root: bool | None = None)
             f"type: sudo apt-get update && sudo {' '.join(install)}",
         )
     with step(f"system packages: install {', '.join(missing)}"):
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         patience = ["-o", "DPkg::Lock::Timeout=120"]
         run(["apt-get", *patience, "update"], env=env, failed=_refused)
         run([*install, *patience], env=env, failed=_refused)

@@ -15,7 +15,7 @@ from pathlib import Path
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.paths import PREFIX, RUNTIME
 from deploy.runtime.sources import Mirror, mirrors, read_sources
-from deploy.runtime.steps import Stamp, digest, last_line, replace_folder, run, step
+from deploy.runtime.steps import Stamp, digest, known, last_line, replace_folder, run, step
 
 RELEASE = "trixie"
 LAYOUT = "1"
@@ -63,7 +63,7 @@ class Apt:
 
     def environment(self) -> dict[str, str]:
         """What apt must find in its environment to use this configuration and no other."""
-        return {**os.environ, "APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C"}
+        return {**os.environ, "APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
 
     def write(self, *, security: bool) -> None:
         """Write configuration and sources; the machine's proxy and such are carried over."""
@@ -178,18 +178,23 @@ def _unpack(package: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     options = ["--no-same-owner", "--no-same-permissions", "-C", str(target)]
     excluded = [f"--exclude={pattern}" for pattern in LEFT_OUT]
+    english = {**os.environ, "LC_ALL": "C.UTF-8"}
     with subprocess.Popen(
-        ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE
+        ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE, env=english
     ) as reader:
         done = subprocess.run(
             ["tar", "-x", "-f", "-", *options, *excluded],
             stdin=reader.stdout,
             stderr=subprocess.PIPE,
+            env=english,
             text=True,
             check=False,
         )
     if done.returncode or reader.returncode:
-        raise Stop(Exit.NO_DISK, f"{package.name} could not be unpacked: {last_line(done.stderr)}")
+        raise known(done.stderr) or Stop(
+            Exit.DOWNLOAD_REFUSED,
+            f"{package.name} could not be unpacked: {last_line(done.stderr)}",
+        )
 
 
 def _wrap_programs(prefix: Path) -> None:

@@ -1,6 +1,7 @@
 """Steps of the set-up: shown with their seconds, done once, done again when their inputs change."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -94,7 +95,8 @@ def run(
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
-        env=env,
+        # what is known below is known in English
+        env={**(os.environ if env is None else env), "LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -103,7 +105,7 @@ def run(
         check=False,
     )
     if done.returncode:
-        raise _known(done.stdout) or failed(done.stdout)
+        raise known(done.stdout) or failed(done.stdout)
     return done.stdout
 
 
@@ -123,7 +125,8 @@ def replace_folder(fresh: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _known(output: str) -> Stop | None:
+def known(output: str) -> Stop | None:
+    """The reason that a program gave for its failure, when it is the network or the disk."""
     said = output.lower()
     if any(words in said for words in NO_DISK):
         return Stop(Exit.NO_DISK, "The disk is full: free some space and start again.")
