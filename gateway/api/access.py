@@ -1,0 +1,206 @@
+"""The only door: who is asking, and whether they may."""
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.routing import Route
+
+from gateway.api.desk import Desk, desk_of
+from gateway.api.problems import NotSignedIn, Problem
+from gateway.api.rights import RIGHTS, Right
+from gateway.api.throttle import Throttle, TooOften
+from gateway.store import people
+from gateway.store.caller import Caller
+from gateway.store.pool import Pool
+from gateway.store.secrets import csrf_token, password_fits
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_TOKEN_HEADER = "x-csrf-token"  # noqa: S105 - the name of a header
+
+
+async def guard(request: Request) -> Caller | None:
+    """Stands before every route of the application: nobody comes in by another way.
+
+    Returns None only where the table says that anyone may, or this machine itself.
+    Raises NotSignedIn, or Problem 403 for a role without the right and for a forged form.
+    """
+    right = _right(request)
+    if right.anyone or (right.loopback and _from_this_machine(request)):
+        return None
+    caller = await who(request)
+    if caller.role not in right.roles:
+        raise Problem(
+            HTTPStatus.FORBIDDEN, f"The role {caller.role} may not do this.", kind="forbidden"
+        )
+    return caller
+
+
+async def asking(caller: Annotated[Caller | None, Depends(guard)]) -> Caller:
+    """The caller, for routes that need one."""
+    if caller is None:
+        raise NotSignedIn
+    return caller
+
+
+Asking = Annotated[Caller, Depends(asking)]
+
+
+async def who(request: Request, *, seen: bool = True) -> Caller:
+    """Who asks, by key or by cookie; a key that is sent is never overruled by a cookie."""
+    desk, now = desk_of(request), desk_of(request).clock.now()
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        found = (
+            await people.caller_by_key(desk.pool, key.strip(), now)
+            if scheme.lower() == "bearer"
+            else None
+        )
+    else:
+        cookie = request.cookies.get(cookie_name(request), "")
+        found = await people.caller_by_session(desk.pool, cookie, now, seen=seen)
+        if found is not None and request.method not in _SAFE:
+            await _refuse_forgery(request, cookie)
+    if found is None:
+        raise NotSignedIn
+    return found
+
+
+def _right(request: Request) -> Right:
+    """The table's line for this route. A route without a line is shut for everybody."""
+    route = request.scope.get("route")
+    path = route.path if isinstance(route, Route) else ""
+    right = RIGHTS.get(f"{request.method} {path}")
+    if right is None:
+        raise Problem(
+            HTTPStatus.FORBIDDEN, "No right is stated for this address.", kind="forbidden"
+        )
+    return right
+
+
+def _from_this_machine(request: Request) -> bool:
+    """Whether the other end is this machine, and no proxy speaks for somebody else."""
+    if request.client is None or "x-forwarded-for" in request.headers:
+        return False
+    try:
+        return ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def cookie_name(request: Request) -> str:
+    """Over TLS the browser itself holds the name to Secure and to this host."""
+    return "__Host-trygport" if request.url.scheme == "https" else "trygport"
+
+
+def from_our_own_page(request: Request) -> bool:
+    """Whether the browser says that one of our own pages made this request."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+async def _refuse_forgery(request: Request, cookie: str) -> None:
+    """A cookie is sent by the browser whoever made the form; the form's own word is not."""
+    word = request.headers.get(_TOKEN_HEADER)
+    if word is None and "form" in request.headers.get("content-type", ""):
+        field = (await request.form()).get("csrf")
+        word = field if isinstance(field, str) else None
+    fits = hmac.compare_digest((word or "").encode(), csrf_token(cookie).encode())
+    if not (fits and from_our_own_page(request)):
+        raise Problem(HTTPStatus.FORBIDDEN, "The form is not ours, or too old.", kind="forgery")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often a login may be tried before waiting.
+
+    By login and address together first, so that a stranger who guesses does not lock a nurse
+    out; then by each alone against guessing spread out.
+    """
+
+    pair: Throttle = field(default_factory=lambda: Throttle(5, timedelta(minutes=15)))
+    login: Throttle = field(default_factory=lambda: Throttle(100, timedelta(minutes=15)))
+    address: Throttle = field(default_factory=lambda: Throttle(50, timedelta(minutes=15)))
+
+    def check(self, login: str, address: str, now: datetime) -> None:
+        """Raises TooOften."""
+        self.pair.check(f"{login} {address}", now)
+        self.login.check(login, now)
+        self.address.check(address, now)
+
+    def count(self, login: str, address: str, now: datetime) -> None:
+        """One failed attempt."""
+        self.pair.count(f"{login} {address}", now)
+        self.login.count(login, now)
+        self.address.count(address, now)
+
+
+class Door:
+    """What the screens are given instead of knowing this room: see `gateway.web.door`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._limits = Limits()
+
+    @property
+    def pool(self) -> Pool:
+        return self._desk.pool
+
+    def now(self) -> datetime:
+        return self._desk.clock.now()
+
+    async def caller(self, caller: Asking) -> Caller:
+        return caller
+
+    def token(self, request: Request) -> str:
+        """The word that this page's forms must bring."""
+        return csrf_token(request.cookies.get(cookie_name(request), ""))
+
+    async def enter(self, request: Request, login: str, password: str) -> str | None:
+        """The cookie of a new session, or None: unknown and wrong are one answer.
+
+        Raises Problem 429 after too many attempts, 403 for a form that is not ours.
+        """
+        if not from_our_own_page(request):
+            raise Problem(HTTPStatus.FORBIDDEN, "The form is not ours.", kind="forgery")
+        now = self.now()
+        login, address = login.strip().lower(), client_address(request)
+        try:
+            self._limits.check(login, address, now)
+        except TooOften as wait:
+            raise too_many(wait) from wait
+        account = await people.account(self.pool, login, now)
+        if not await password_fits(password, account and account.password_hash) or account is None:
+            self._limits.count(login, address, now)
+            return None
+        return await people.open_session(self.pool, account, now)
+
+    async def leave(self, request: Request) -> None:
+        """Ends the session that this request was made in."""
+        await people.close_session(self.pool, request.cookies.get(cookie_name(request), ""))
+
+    def cookie(self, request: Request) -> str:
+        return cookie_name(request)
+
+
+def client_address(request: Request) -> str:
+    """The other end's address, for counting attempts."""
+    return request.client.host if request.client else "unknown"
+
+
+def too_many(wait: TooOften) -> Problem:
+    """The answer to who tries too often."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        str(wait),
+        kind="too-many",
+        headers={"Retry-After": str(wait.seconds)},
+    )

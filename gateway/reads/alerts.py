@@ -1,0 +1,231 @@
+"""The alerts a caller may see, newest first, with their findings and moves."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from gateway.store.caller import Caller
+from gateway.store.pool import Connection, Pool, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A member of staff. `name` is None for callers who work with ids."""
+
+    public: UUID
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citizen:
+    """A citizen as an alert shows them. Names are None for callers who work with ids."""
+
+    id: int
+    public: UUID
+    name: str | None
+    address: str | None
+    phone: str | None
+    entry: str | None
+    zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a rule found, and why; `reason` is Danish."""
+
+    rule: str
+    subject: str
+    since: datetime
+    until: datetime | None
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What someone did with the alert."""
+
+    move: str
+    person: Person
+    at: datetime
+    before: str
+    after: str
+    outcome: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A case a person must look at, as its reader sees it. Times are UTC."""
+
+    public: UUID
+    kind: str
+    state: str
+    citizen: Citizen
+    since: datetime
+    raised: datetime
+    late: bool
+    ended: datetime | None
+    reason: str
+    holder: Person | None
+    outcome: str | None
+    outcome_text: str
+    version: int
+    findings: tuple[Finding, ...] = ()
+    moves: tuple[Move, ...] = ()
+
+
+_ALERT = """
+    SELECT a.id, a.public, a.kind, a.state, a.since, a.raised, a.late, a.ended, a.reason,
+           a.outcome, a.outcome_text, a.version,
+           a.citizen, c.public AS citizen_public, h.zone,
+           CASE WHEN $3 THEN i.name END AS citizen_name,
+           CASE WHEN $3 THEN i.address END AS address,
+           CASE WHEN $3 THEN i.phone END AS phone,
+           CASE WHEN $3 THEN i.entry END AS entry,
+           p.public AS holder_public,
+           CASE WHEN $3 THEN COALESCE(NULLIF(s.name, ''), p.login) END AS holder_name
+    FROM alert a
+    JOIN citizen c ON c.municipality = a.municipality AND c.id = a.citizen
+    JOIN home h ON h.municipality = c.municipality AND h.id = c.home
+    LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
+    LEFT JOIN person p ON p.municipality = a.municipality AND p.id = a.holder
+    LEFT JOIN identity.person s ON s.municipality = p.municipality AND s.person = p.id
+    WHERE a.municipality = $1 AND ($2::integer[] IS NULL OR a.district = ANY ($2))
+"""
+_LIST = f"""{_ALERT}
+      AND ($4::text[] IS NULL OR a.state = ANY ($4))
+      AND ($5::text[] IS NULL OR a.kind = ANY ($5))
+      AND ($6::timestamptz IS NULL OR (a.raised, a.id) < ($6, $7))
+    ORDER BY a.raised DESC, a.id DESC LIMIT $8
+"""
+_ONE = f"{_ALERT} AND a.public = $4"
+_POSITION = """
+    SELECT raised, id FROM alert
+    WHERE municipality = $1 AND ($2::integer[] IS NULL OR district = ANY ($2)) AND public = $3
+"""
+_FINDINGS = """
+    SELECT alert, rule, subject, since, until, state, reason FROM finding
+    WHERE municipality = $1 AND alert = ANY ($2::bigint[]) AND state <> 'withdrawn'
+    ORDER BY since, id
+"""
+_MOVES = """
+    SELECT v.alert, v.move, v.at, v.before, v.after, v.outcome, v.text, p.public,
+           CASE WHEN $3 THEN COALESCE(NULLIF(s.name, ''), p.login) END AS name
+    FROM alert_move v
+    JOIN person p ON p.municipality = v.municipality AND p.id = v.person
+    LEFT JOIN identity.person s ON s.municipality = p.municipality AND s.person = p.id
+    WHERE v.municipality = $1 AND v.alert = ANY ($2::bigint[])
+    ORDER BY v.id
+"""
+
+
+async def alerts(
+    db: Pool | Connection,
+    caller: Caller,
+    *,
+    states: Sequence[str] | None = None,
+    kinds: Sequence[str] | None = None,
+    after: UUID | None = None,
+    limit: int,
+) -> list[Alert]:
+    """At most `limit` alerts, newest first, those after the alert `after` if one is named.
+
+    Raises LookupError when the caller may not see `after`, or it does not exist.
+    """
+    position = None
+    if after is not None:
+        position = await db.fetchrow(_POSITION, caller.municipality, caller.within, after)
+        if position is None:
+            raise LookupError(str(after))
+    rows = await db.fetch(
+        _LIST,
+        caller.municipality,
+        caller.within,
+        caller.sees_names,
+        states,
+        kinds,
+        position and position["raised"],
+        position and position["id"],
+        limit,
+    )
+    return await _whole(db, caller, rows)
+
+
+async def alert(db: Pool | Connection, caller: Caller, public: UUID) -> Alert:
+    """One alert. Raises LookupError when it is not there for this caller."""
+    row = await db.fetchrow(
+        _ONE, caller.municipality, caller.within, caller.sees_names, public
+    )
+    if row is None:
+        raise LookupError(str(public))
+    return (await _whole(db, caller, [row]))[0]
+
+
+async def _whole(db: Pool | Connection, caller: Caller, rows: Sequence[Row]) -> list[Alert]:
+    ids = [row["id"] for row in rows]
+    findings = await db.fetch(_FINDINGS, caller.municipality, ids)
+    moves = await db.fetch(_MOVES, caller.municipality, ids, caller.sees_names)
+    found, made = _by_alert(findings), _by_alert(moves)
+    return [
+        _alert(row, tuple(map(_finding, found[row["id"]])), tuple(map(_move, made[row["id"]])))
+        for row in rows
+    ]
+
+
+def _by_alert(rows: Iterable[Row]) -> Mapping[int, list[Row]]:
+    grouped: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        grouped[row["alert"]].append(row)
+    return grouped
+
+
+def _finding(row: Row) -> Finding:
+    return Finding(**{name: value for name, value in row.items() if name != "alert"})
+
+
+def _move(row: Row) -> Move:
+    return Move(
+        move=row["move"],
+        person=Person(public=row["public"], name=row["name"]),
+        at=row["at"],
+        before=row["before"],
+        after=row["after"],
+        outcome=row["outcome"],
+        text=row["text"],
+    )
+
+
+def _alert(row: Row, findings: tuple[Finding, ...], moves: tuple[Move, ...]) -> Alert:
+    held = row["holder_public"] is not None
+    return Alert(
+        public=row["public"],
+        kind=row["kind"],
+        state=row["state"],
+        citizen=_citizen(row),
+        since=row["since"],
+        raised=row["raised"],
+        late=row["late"],
+        ended=row["ended"],
+        reason=row["reason"],
+        holder=Person(public=row["holder_public"], name=row["holder_name"]) if held else None,
+        outcome=row["outcome"],
+        outcome_text=row["outcome_text"],
+        version=row["version"],
+        findings=findings,
+        moves=moves,
+    )
+
+
+def _citizen(row: Row) -> Citizen:
+    return Citizen(
+        id=row["citizen"],
+        public=row["citizen_public"],
+        name=row["citizen_name"],
+        address=row["address"],
+        phone=row["phone"],
+        entry=row["entry"],
+        zone=row["zone"],
+    )

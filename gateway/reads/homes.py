@@ -1,0 +1,128 @@
+"""The homes a caller may see: who lives there, which boxes and devices speak for them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from gateway.store.caller import Caller
+from gateway.store.pool import Connection, Pool, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resident:
+    """A citizen at home. Name, address, phone are None for callers who work with ids."""
+
+    id: int
+    public: UUID
+    name: str | None
+    address: str | None
+    phone: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """A home, its boxes by name and its residents."""
+
+    public: UUID
+    district: str
+    zone: str
+    edges: tuple[str, ...]
+    citizens: tuple[Resident, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A box. `contact` is when the present contact began, or None; `lost` when the last ended."""
+
+    name: str
+    home: UUID | None
+    joined: datetime | None
+    contact: datetime | None
+    lost: datetime | None
+    lost_by: str | None
+    config: int
+    config_published: int
+
+
+_HOMES = """
+    SELECT h.id, h.public, d.name AS district, h.zone,
+           (SELECT array_agg(e.name ORDER BY e.name) FROM edge e
+            WHERE e.municipality = h.municipality AND e.home = h.id) AS edges
+    FROM home h
+    JOIN district d ON d.municipality = h.municipality AND d.id = h.district
+    WHERE h.municipality = $1 AND ($2::integer[] IS NULL OR h.district = ANY ($2))
+      AND ($3::uuid IS NULL OR h.public > $3)
+    ORDER BY h.public LIMIT $4
+"""
+_RESIDENTS = """
+    SELECT c.home, c.id, c.public,
+           CASE WHEN $3 THEN i.name END AS name,
+           CASE WHEN $3 THEN i.address END AS address,
+           CASE WHEN $3 THEN i.phone END AS phone
+    FROM citizen c
+    LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
+    WHERE c.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
+      AND c.home = ANY ($4::integer[])
+    ORDER BY c.id
+"""
+_EDGES = """
+    SELECT e.name, h.public AS home, e.joined, e.config_version AS config, e.config_published,
+           CASE WHEN l."to" IS NULL THEN l."from" END AS contact,
+           l."to" AS lost, l.ended_by AS lost_by
+    FROM edge e
+    LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
+    LEFT JOIN LATERAL (
+        SELECT c."from", c."to", c.ended_by FROM contact c
+        WHERE c.municipality = e.municipality AND c.edge = e.id
+        ORDER BY c."from" DESC LIMIT 1) l ON true
+    WHERE e.municipality = $1
+      AND ($2::integer[] IS NULL OR h.district IS NULL OR h.district = ANY ($2))
+      AND ($3::text IS NULL OR e.name > $3)
+    ORDER BY e.name LIMIT $4
+"""
+
+
+async def homes(
+    db: Pool | Connection, caller: Caller, *, after: UUID | None, limit: int
+) -> list[Home]:
+    """At most `limit` homes in the order of their ids, those after `after`."""
+    rows = await db.fetch(_HOMES, caller.municipality, caller.within, after, limit)
+    residents = await db.fetch(
+        _RESIDENTS,
+        caller.municipality,
+        caller.within,
+        caller.sees_names,
+        [row["id"] for row in rows],
+    )
+    living = _by_home(residents)
+    return [
+        Home(
+            public=row["public"],
+            district=row["district"],
+            zone=row["zone"],
+            edges=tuple(row["edges"] or ()),
+            citizens=tuple(living[row["id"]]),
+        )
+        for row in rows
+    ]
+
+
+async def edges(
+    db: Pool | Connection, caller: Caller, *, after: str | None, limit: int
+) -> list[Edge]:
+    """At most `limit` boxes by name, those after `after`; also those not yet in a home."""
+    rows = await db.fetch(_EDGES, caller.municipality, caller.within, after, limit)
+    return [Edge(**dict(row)) for row in rows]
+
+
+def _by_home(rows: Iterable[Row]) -> defaultdict[int, list[Resident]]:
+    grouped: defaultdict[int, list[Resident]] = defaultdict(list)
+    for row in rows:
+        grouped[row["home"]].append(_resident(row))
+    return grouped
+
+
+def _resident(row: Row) -> Resident:
+    return Resident(**{name: value for name, value in row.items() if name != "home"})

@@ -1,0 +1,114 @@
+"""The boxes: added with a one-time secret, joined with it once."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from gateway.store.pool import Connection, Pool
+from gateway.store.secrets import digest, new_secret
+
+CODE_LIFE = timedelta(hours=24)
+"""How long the secret in CODE may be used."""
+
+_JOINING = 0x6A6F696E
+"""The advisory lock under which the broker's accounts are written: one writer at a time."""
+
+
+class WrongSecret(Exception):
+    """Unknown box, wrong secret, used or too old: one answer for all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A box as `gateway edges list` shows it."""
+
+    name: str
+    municipality: str
+    home: UUID | None
+    joined: datetime | None
+    contact: bool
+
+
+async def add_box(
+    db: Connection, *, municipality: int, home: UUID | None, now: datetime
+) -> tuple[str, str]:
+    """A box that may join: its random id and its secret, told once and kept as a digest.
+
+    Raises LookupError when the municipality has no such home.
+    """
+    name, secret = f"box-{secrets.token_hex(8)}", new_secret()
+    added = await db.fetchval(
+        """
+        INSERT INTO edge (municipality, name, home, join_hash, join_expires)
+        SELECT $1, $2, h.id, $4, $5
+        FROM (SELECT NULL::uuid AS public, NULL::integer AS id WHERE $3::uuid IS NULL
+              UNION ALL SELECT public, id FROM home WHERE municipality = $1 AND public = $3) h
+        RETURNING id
+        """,
+        municipality,
+        name,
+        home,
+        digest(secret),
+        now + CODE_LIFE,
+    )
+    if added is None:
+        raise LookupError(str(home))
+    await db.execute("NOTIFY home")
+    return name, secret
+
+
+async def join_box(
+    pool: Pool,
+    *,
+    name: str,
+    secret: str,
+    broker_password: str,
+    write: Callable[[Sequence[tuple[str, str]]], None],
+    now: datetime,
+) -> None:
+    """The box has joined, and the broker knows its password (given in the broker's hash form).
+
+    `write` is given every box's account and puts the broker's file in place, under one lock and
+    before the commit: a box that is told its password can use it at once, and a file that cannot
+    be written leaves the secret unused. Raises WrongSecret; of many at once, one succeeds.
+    """
+    async with pool.acquire() as db, db.transaction():
+        await db.execute("SELECT pg_advisory_xact_lock($1)", _JOINING)
+        joined = await db.fetchval(
+            """
+            UPDATE edge
+            SET join_hash = NULL, join_expires = NULL, joined = $3, broker_password = $4
+            WHERE name = $1 AND join_hash = $2 AND join_expires > $3
+            RETURNING id
+            """,
+            name,
+            digest(secret),
+            now,
+            broker_password,
+        )
+        if joined is None:
+            raise WrongSecret("this box cannot join with this code")
+        rows = await db.fetch(
+            "SELECT name, broker_password FROM edge WHERE broker_password IS NOT NULL ORDER BY name"
+        )
+        write([(row["name"], row["broker_password"]) for row in rows])
+        await db.execute("NOTIFY home")
+        await db.execute("NOTIFY config")
+
+
+async def boxes(db: Connection) -> list[Box]:
+    """Every box, by municipality and id."""
+    rows = await db.fetch(
+        """
+        SELECT e.name, m.name AS municipality, h.public AS home, e.joined,
+               EXISTS (SELECT FROM contact c WHERE c.municipality = e.municipality
+                       AND c.edge = e.id AND c."to" IS NULL) AS contact
+        FROM edge e
+        JOIN municipality m ON m.id = e.municipality
+        LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
+        ORDER BY m.name, e.name
+        """
+    )
+    return [Box(**dict(row)) for row in rows]

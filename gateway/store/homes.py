@@ -1,0 +1,108 @@
+"""Homes, citizens and devices: what staff register before anything is placed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg.exceptions import UniqueViolationError
+
+from gateway.store import looks
+from gateway.store.caller import Caller
+from gateway.store.pool import Connection, Pool
+
+
+class InTheWay(Exception):
+    """What was asked for is refused because of what is there already; the text says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCitizen:
+    """Who moves in. `entry` tells staff how to get in."""
+
+    name: str
+    address: str = ""
+    phone: str = ""
+    entry: str = ""
+
+
+async def add_home(
+    pool: Pool,
+    caller: Caller,
+    *,
+    district: str,
+    zone: str,
+    citizens: Sequence[NewCitizen],
+    now: datetime,
+) -> UUID:
+    """A home and who lives there. Raises LookupError for a district that is not the caller's."""
+    async with pool.acquire() as db, db.transaction():
+        within = await db.fetchval(
+            "SELECT id FROM district WHERE municipality = $1 AND name = $2 "
+            "AND ($3::integer[] IS NULL OR id = ANY ($3))",
+            caller.municipality,
+            district,
+            caller.within,
+        )
+        if within is None:
+            raise LookupError(district)
+        home = await db.fetchrow(
+            "INSERT INTO home (municipality, district, zone) VALUES ($1, $2, $3) "
+            "RETURNING id, public",
+            caller.municipality,
+            within,
+            zone,
+        )
+        assert home is not None  # noqa: S101 - INSERT … RETURNING gives its row
+        for citizen in citizens:
+            await _move_in(db, caller, within, home["id"], citizen, now)
+    return home["public"]
+
+
+async def _move_in(
+    db: Connection, caller: Caller, district: int, home: int, citizen: NewCitizen, now: datetime
+) -> None:
+    number = await db.fetchval(
+        "INSERT INTO citizen (municipality, district, home) VALUES ($1, $2, $3) RETURNING id",
+        caller.municipality,
+        district,
+        home,
+    )
+    await db.execute(
+        "INSERT INTO identity.citizen (municipality, citizen, name, address, phone, entry) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        caller.municipality,
+        number,
+        citizen.name,
+        citizen.address,
+        citizen.phone,
+        citizen.entry,
+    )
+    await looks.changed(db, caller, "citizen.added", number, now)
+
+
+async def add_device(
+    pool: Pool, caller: Caller, *, address: str, model: str, key: bytes | None
+) -> UUID:
+    """A device in the depot, with its BLE key if it encrypts. Raises InTheWay if it is known."""
+    async with pool.acquire() as db, db.transaction():
+        try:
+            row = await db.fetchrow(
+                "INSERT INTO device (municipality, address, model) VALUES ($1, $2, $3) "
+                "RETURNING id, public",
+                caller.municipality,
+                address,
+                model,
+            )
+        except UniqueViolationError as error:
+            raise InTheWay("a device with this address is registered already") from error
+        assert row is not None  # noqa: S101 - INSERT … RETURNING gives its row
+        if key is not None:
+            await db.execute(
+                "INSERT INTO device_secret (municipality, device, key) VALUES ($1, $2, $3)",
+                caller.municipality,
+                row["id"],
+                key,
+            )
+        await db.execute("NOTIFY home")
+    return row["public"]

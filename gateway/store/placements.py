@@ -1,0 +1,224 @@
+"""Where each device is placed, from when to when, and which doses a dispenser gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from uuid import UUID
+
+from gateway.store import looks
+from gateway.store.caller import Caller
+from gateway.store.homes import InTheWay
+from gateway.store.pool import Connection, Pool, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A dose due at the local time `at` every day, missed at `at` + window + grace (minutes)."""
+
+    slot: int
+    at: time
+    window_minutes: int
+    grace_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DosePlan:
+    """From when which doses are due. Without a zone, the home's own; without a time, now."""
+
+    slots: Sequence[Slot]
+    zone: str | None = None
+    valid_from: datetime | None = None
+
+
+_PLACEMENT = """
+    SELECT p.id, p.device, p.citizen, p.role, p."from", p."to", c.home, h.zone
+    FROM placement p
+    JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
+    JOIN home h ON h.municipality = c.municipality AND h.id = c.home
+    WHERE p.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
+      AND p.public = $3
+    FOR UPDATE OF p
+"""
+_CITIZEN = """
+    SELECT id, home FROM citizen
+    WHERE municipality = $1 AND ($2::integer[] IS NULL OR district = ANY ($2)) AND public = $3
+"""
+_BLOCKING = """
+    SELECT "to" FROM placement
+    WHERE municipality = $1 AND device = $2 AND ("to" IS NULL OR "to" > $3)
+    ORDER BY "from" DESC LIMIT 1
+"""
+
+
+async def place(
+    pool: Pool,
+    caller: Caller,
+    device: UUID,
+    *,
+    citizen: UUID,
+    role: str,
+    room: str,
+    since: datetime | None,
+    plan: DosePlan | None,
+    now: datetime,
+) -> UUID:
+    """The device speaks for the citizen in this role and room, from `since` (now if not said).
+
+    Raises LookupError when device or citizen is not there for the caller, and InTheWay when the
+    device is placed, or was placed later than `since`.
+    """
+    async with pool.acquire() as db, db.transaction():
+        number = await db.fetchval(
+            "SELECT id FROM device WHERE municipality = $1 AND public = $2 FOR UPDATE",
+            caller.municipality,
+            device,
+        )
+        who = await db.fetchrow(_CITIZEN, caller.municipality, caller.within, citizen)
+        if number is None or who is None:
+            raise LookupError(str(device if number is None else citizen))
+        since = since or now
+        await _refuse_overlap(db, caller, number, since)
+        public = await db.fetchval(
+            'INSERT INTO placement (municipality, device, citizen, role, room, "from") '
+            "VALUES ($1, $2, $3, $4, $5, $6) RETURNING public",
+            caller.municipality,
+            number,
+            who["id"],
+            role,
+            room,
+            since,
+        )
+        if plan is not None:
+            placed = await db.fetchrow(_PLACEMENT, caller.municipality, caller.within, public)
+            assert placed is not None  # noqa: S101 - made three lines above
+            await _new_plan(db, caller, placed, plan, since)
+        await looks.changed(db, caller, "device.placed", who["id"], now)
+        await _tell(db, caller, who["home"], now)
+    return public
+
+
+async def _refuse_overlap(db: Connection, caller: Caller, device: int, since: datetime) -> None:
+    blocking = await db.fetchrow(_BLOCKING, caller.municipality, device, since)
+    if blocking is None:
+        return
+    if blocking["to"] is None:
+        raise InTheWay("the device is placed already; end that placement first")
+    raise InTheWay(f"the device's last placement ended later, at {blocking['to'].isoformat()}")
+
+
+async def end_placement(
+    pool: Pool, caller: Caller, public: UUID, *, at: datetime | None, now: datetime
+) -> None:
+    """The device stops speaking for the citizen at `at` (now if not said).
+
+    Raises LookupError when the placement is not there for the caller, and InTheWay when it has
+    ended already or began later than `at`.
+    """
+    at = at or now
+    async with pool.acquire() as db, db.transaction():
+        row = await _placement(db, caller, public)
+        if row["to"] is not None:
+            raise InTheWay(f"the placement ended already, at {row['to'].isoformat()}")
+        if at <= row["from"]:
+            raise InTheWay(f"the placement began later, at {row['from'].isoformat()}")
+        await db.execute(
+            'UPDATE placement SET "to" = $3 WHERE municipality = $1 AND id = $2',
+            caller.municipality,
+            row["id"],
+            at,
+        )
+        await _end_plans(db, caller, row["id"], at)
+        await looks.changed(db, caller, "device.removed", row["citizen"], now)
+        await _tell(db, caller, row["home"], now)
+
+
+async def plan_doses(
+    pool: Pool, caller: Caller, public: UUID, plan: DosePlan, *, now: datetime
+) -> int:
+    """A new version of the placement's dose plan; the former one ends where it begins.
+
+    Returns the version. Raises LookupError when the placement is not there for the caller, and
+    InTheWay when it is not a dispenser's or has ended.
+    """
+    async with pool.acquire() as db, db.transaction():
+        row = await _placement(db, caller, public)
+        if row["to"] is not None:
+            raise InTheWay(f"the placement ended already, at {row['to'].isoformat()}")
+        version = await _new_plan(db, caller, row, plan, now)
+        await looks.changed(db, caller, "doses.planned", row["citizen"], now)
+        await _tell(db, caller, row["home"], now)
+    return version
+
+
+async def _placement(db: Connection, caller: Caller, public: UUID) -> Row:
+    row = await db.fetchrow(_PLACEMENT, caller.municipality, caller.within, public)
+    if row is None:
+        raise LookupError(str(public))
+    return row
+
+
+async def _new_plan(
+    db: Connection, caller: Caller, placement: Row, plan: DosePlan, default: datetime
+) -> int:
+    if placement["role"] != "dispenser":
+        raise InTheWay("only a placement in the role dispenser has a dose plan")
+    begins = max(plan.valid_from or default, placement["from"])
+    await _end_plans(db, caller, placement["id"], begins)
+    row = await db.fetchrow(
+        """
+        INSERT INTO dose_plan (municipality, placement, version, valid_from, zone)
+        SELECT $1, $2, COALESCE(max(version), 0) + 1, $3, $4 FROM dose_plan
+        WHERE municipality = $1 AND placement = $2
+        RETURNING id, version
+        """,
+        caller.municipality,
+        placement["id"],
+        begins,
+        plan.zone or placement["zone"],
+    )
+    assert row is not None  # noqa: S101 - INSERT … RETURNING gives its row
+    await db.executemany(
+        "INSERT INTO dose_plan_slot "
+        "(municipality, plan, slot, at, window_minutes, grace_minutes) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        [
+            (caller.municipality, row["id"], s.slot, s.at, s.window_minutes, s.grace_minutes)
+            for s in plan.slots
+        ],
+    )
+    return row["version"]
+
+
+async def _end_plans(db: Connection, caller: Caller, placement: int, at: datetime) -> None:
+    """A plan that would have begun later than `at` never holds: it ends where it begins."""
+    await db.execute(
+        """
+        UPDATE dose_plan SET valid_to = GREATEST(valid_from, $3)
+        WHERE municipality = $1 AND placement = $2 AND (valid_to IS NULL OR valid_to > $3)
+        """,
+        caller.municipality,
+        placement,
+        at,
+    )
+
+
+async def _tell(db: Connection, caller: Caller, home: int, now: datetime) -> None:
+    """The home's boxes get a new configuration, and its citizens are judged anew."""
+    await db.execute(
+        "UPDATE edge SET config_version = config_version + 1 WHERE municipality = $1 AND home = $2",
+        caller.municipality,
+        home,
+    )
+    await db.execute(
+        """
+        INSERT INTO deadline (municipality, citizen, due)
+        SELECT $1, id, $3 FROM citizen WHERE municipality = $1 AND home = $2 ORDER BY id
+        ON CONFLICT (municipality, citizen) DO UPDATE SET due = LEAST(deadline.due, excluded.due)
+        """,
+        caller.municipality,
+        home,
+        now,
+    )
+    await db.execute("NOTIFY home")
+    await db.execute("NOTIFY config")
+    await db.execute("NOTIFY pending")

@@ -1,0 +1,47 @@
+"""Passwords, keys and one-time secrets: how they are made, and the only form in which they are kept."""
+
+import asyncio
+import hashlib
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+SHORTEST_PASSWORD = 12
+"""Characters; what NIST SP 800-63B and the Danish CFCS ask of a password used alone."""
+
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's argon2id
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
+
+
+def new_secret(size: int = 32) -> str:
+    """A random secret of `size` bytes, in letters that need no escaping."""
+    return secrets.token_urlsafe(size)
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a random secret. SHA-256 is enough: nobody guesses 32 random bytes."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def csrf_token(cookie: str) -> str:
+    """The word that a form must bring: known only to who reads the page that the cookie opened."""
+    return hashlib.sha256(b"form:" + cookie.encode()).hexdigest()
+
+
+async def hash_password(password: str) -> str:
+    """The argon2id form of a password; worked out off the loop, for it takes tens of milliseconds."""
+    return await asyncio.to_thread(_HASHER.hash, password)
+
+
+async def password_fits(password: str, kept: str | None) -> bool:
+    """Whether the password is the one kept. Nobody's password takes as long as somebody's."""
+    return await asyncio.to_thread(_fits, password, kept)
+
+
+def _fits(password: str, kept: str | None) -> bool:
+    try:
+        _HASHER.verify(kept or _NOBODY, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return kept is not None
