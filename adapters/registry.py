@@ -1,0 +1,96 @@
+"""Which adapter reads which frame; one line per device family.
+
+The choice is by content (service uuid, company id, characteristic uuid), never by a model that
+somebody typed in, so that a frame of an unplaced device reads the same as one of a placed device.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from adapters import bthome
+from adapters.errors import UnknownFormat, UnreadableFrame
+from adapters.frame import Frame
+from adapters.observation import Kind, Observation
+
+VERSION: Final = "1"
+"""Rises with every change in what an adapter reads; kept beside what was set aside."""
+
+Reader = Callable[[bytes, Frame, bytes | None], tuple[Observation, ...]]
+
+SERVICE_DATA: Mapping[str, Reader] = {
+    bthome.SERVICE: bthome.read,
+}
+MANUFACTURERS: Mapping[int, Reader] = {}
+CHARACTERISTICS: Mapping[str, Reader] = {}
+
+
+def read(frame: Frame, *, key: bytes | None = None) -> tuple[Observation, ...]:
+    """What the frame says. `key` is the device's encryption key, where it has one.
+
+    An advertisement that carries no data says nothing: the answer is empty.
+    Raises UnknownFormat when no adapter knows the frame, MissingKey, or UnreadableFrame with the
+    part that could be read.
+    """
+    if frame.heard == "advertisement":
+        return _advertisement(frame, key)
+    reader = CHARACTERISTICS.get(frame.uuid or "") if frame.heard == "characteristic" else None
+    if reader is None:
+        raise UnknownFormat(f"no adapter reads {frame.heard} {frame.uuid}")
+    return reader(frame.value, frame, key)
+
+
+def is_call(frame: Frame) -> bool:
+    """Whether somebody pressed: what is not encrypted says so without a key."""
+    try:
+        observations = read(frame)
+    except UnreadableFrame as unreadable:
+        observations = unreadable.partial
+    return any(observation.kind in _CALLS for observation in observations)
+
+
+_CALLS = frozenset({Kind.BUTTON, Kind.CALL_PRESSED, Kind.CALL_TEST})
+
+
+def _advertisement(frame: Frame, key: bytes | None) -> tuple[Observation, ...]:
+    parts = _parts(frame)
+    if len(parts) == 1:
+        reader, payload = parts[0]
+        return reader(payload, frame, key)
+    if not parts and (frame.data or frame.manufacturer):
+        raise UnknownFormat(_unknown(frame))
+    return _together(parts, frame, key)
+
+
+def _parts(frame: Frame) -> list[tuple[Reader, bytes]]:
+    """The parts of an advertisement that an adapter knows, each with its adapter."""
+    parts: list[tuple[Reader, bytes]] = []
+    for uuid, payload in frame.data.items():
+        if (reader := SERVICE_DATA.get(uuid)) is not None:
+            parts.append((reader, payload))
+    for company, payload in frame.manufacturer.items():
+        if (reader := MANUFACTURERS.get(company)) is not None:
+            parts.append((reader, payload))
+    return parts
+
+
+def _together(
+    parts: list[tuple[Reader, bytes]], frame: Frame, key: bytes | None
+) -> tuple[Observation, ...]:
+    """Several parts read as one; a part that fails does not take the others with it."""
+    found: list[Observation] = []
+    failed: list[UnreadableFrame] = []
+    for reader, payload in parts:
+        try:
+            found += reader(payload, frame, key)
+        except UnreadableFrame as unreadable:
+            found += unreadable.partial
+            failed.append(unreadable)
+    if failed:
+        failed[0].partial = tuple(found)
+        raise failed[0]
+    return tuple(found)
+
+
+def _unknown(frame: Frame) -> str:
+    said = [*frame.data, *(f"company {company:04x}" for company in frame.manufacturer)]
+    return f"no adapter reads {', '.join(said)}"
