@@ -1,0 +1,274 @@
+"""The real bleak and bleak-retry-connector connect through the emulated org.bluez."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from bleak import BleakClient, BleakScanner
+from bleak.args.bluez import BlueZNotifyArgs
+from bleak.backends.device import BLEDevice
+from bleak.exc import BleakDBusError, BleakError, BleakGATTProtocolError
+from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
+from dbus_fast import Message
+from dbus_fast.aio import MessageBus
+
+from deploy.world.bluez import Bluez
+from deploy.world.bus import PrivateBus
+from deploy.world.peripheral import AttError, Characteristic, Peripheral, Service
+
+
+class Thermometer(Peripheral):
+    """As little as a test needs of a device with GATT."""
+
+    def __init__(self, *, encrypted: bool = False) -> None:
+        self.written: list[bytes] = []
+        self.subscriptions = 0
+        self.measurement = Characteristic(
+            uuid="2a1c", flags=("indicate",), subscribed=self.on_subscribed
+        )
+        self.battery = Characteristic(
+            uuid="2a19", flags=("read", "notify"), value=b"\x55", encrypted=encrypted
+        )
+        self.control = Characteristic(uuid="2a9f", flags=("write",), written=self.on_written)
+        super().__init__(
+            "A4:C1:38:00:00:02",
+            services=(
+                Service(uuid="1809", characteristics=(self.measurement,)),
+                Service(uuid="180f", characteristics=(self.battery, self.control)),
+            ),
+        )
+
+    def on_subscribed(self) -> None:
+        self.subscriptions += 1
+
+    def on_written(self, value: bytes) -> None:
+        if not value:
+            raise AttError(0x0D)
+        self.written.append(value)
+
+
+@pytest.fixture
+def thermometer(bluez: Bluez) -> Thermometer:
+    device = Thermometer()
+    bluez.add(device)
+    return device
+
+
+async def found(peripheral: Peripheral, scanner: BleakScanner) -> BLEDevice:
+    peripheral.advertise()
+    async for device, _ in scanner.advertisement_data():
+        if device.address == peripheral.address:
+            return device
+    raise AssertionError
+
+
+@asynccontextmanager
+async def connection(peripheral: Peripheral) -> AsyncIterator[BleakClient]:
+    async with BleakScanner() as scanner:
+        device = await found(peripheral, scanner)
+        client = await establish_connection(BleakClientWithServiceCache, device, device.address)
+        yield client
+        await client.disconnect()
+
+
+async def a_moment() -> None:
+    await asyncio.sleep(0.05)
+
+
+async def test_services_are_resolved_with_their_handles(thermometer: Thermometer) -> None:
+    async with connection(thermometer) as client:
+        services = {service.uuid[4:8]: service.handle for service in client.services}
+        flags = {
+            characteristic.uuid[4:8]: characteristic.properties
+            for characteristic in client.services.characteristics.values()
+        }
+
+    assert services == {"1809": 0x10, "180f": 0x14}
+    assert flags == {"2a1c": ["indicate"], "2a19": ["read", "notify"], "2a9f": ["write"]}
+
+
+async def test_a_value_is_read_and_one_is_written(thermometer: Thermometer) -> None:
+    async with connection(thermometer) as client:
+        assert await client.read_gatt_char("2a19") == b"\x55"
+        await client.write_gatt_char("2a9f", b"\x01\x02", response=True)
+
+    assert thermometer.written == [b"\x01\x02"]
+
+
+async def test_an_indication_arrives_while_subscribed_and_not_after(
+    thermometer: Thermometer,
+) -> None:
+    told: list[bytes] = []
+
+    async with connection(thermometer) as client:
+        await client.start_notify("2a1c", lambda _, value: told.append(bytes(value)))
+        await a_moment()
+        assert thermometer.measurement.notify(b"one")
+        assert thermometer.measurement.notify(b"one")
+        await a_moment()
+        await client.stop_notify("2a1c")
+        assert not thermometer.measurement.notify(b"two")
+
+    assert told == [b"one", b"one"]
+    assert thermometer.subscriptions == 1
+
+
+async def test_a_notification_arrives_through_a_socket(thermometer: Thermometer) -> None:
+    told: list[bytes] = []
+
+    async with connection(thermometer) as client:
+        await client.start_notify(
+            "2a19",
+            lambda _, value: told.append(bytes(value)),
+            bluez=BlueZNotifyArgs(use_start_notify=False),
+        )
+        assert thermometer.battery.notify(b"\x54")
+        assert thermometer.battery.notify(b"\x53")
+        await a_moment()
+
+    assert told == [b"\x54", b"\x53"]
+    assert not thermometer.battery.notify(b"\x52")
+
+
+async def test_reading_what_one_is_subscribed_to_tells_it_twice(thermometer: Thermometer) -> None:
+    told: list[bytes] = []
+
+    async with connection(thermometer) as client:
+        await client.start_notify("2a19", lambda _, value: told.append(bytes(value)))
+        read = await client.read_gatt_char("2a19")
+        await a_moment()
+
+    assert (read, told) == (b"\x55", [b"\x55"])
+
+
+async def test_the_device_refuses_with_its_own_error_code(thermometer: Thermometer) -> None:
+    async with connection(thermometer) as client:
+        with pytest.raises(BleakGATTProtocolError) as refusal:
+            await client.write_gatt_char("2a9f", b"", response=True)
+        assert refusal.value.code == 0x0D
+        with pytest.raises(BleakGATTProtocolError, match="not permitted"):
+            await client.read_gatt_char("2a1c")
+
+
+async def test_a_device_in_a_connection_does_not_broadcast(thermometer: Thermometer) -> None:
+    async with connection(thermometer) as client:
+        heard: list[str] = []
+        await client.read_gatt_char("2a19")
+        thermometer.centrals.clear()
+        thermometer.advertise(manufacturer_data={1: b"\x01"})
+        await a_moment()
+
+    assert heard == []
+
+
+async def test_a_lost_link_is_told_and_a_new_connection_works(thermometer: Thermometer) -> None:
+    lost = asyncio.Event()
+    async with BleakScanner() as scanner:
+        device = await found(thermometer, scanner)
+        client = BleakClient(device, disconnected_callback=lambda _: lost.set())
+        await client.connect()
+
+        thermometer.dead = True
+        await asyncio.wait_for(lost.wait(), timeout=1)
+        assert not client.is_connected
+        thermometer.dead = False
+
+    async with connection(thermometer) as again:
+        assert await again.read_gatt_char("2a19") == b"\x55"
+
+
+async def test_a_dead_device_is_not_reached(thermometer: Thermometer) -> None:
+    async with BleakScanner() as scanner:
+        device = await found(thermometer, scanner)
+        thermometer.dead = True
+
+        with pytest.raises(TimeoutError):
+            await BleakClient(device, timeout=0.2).connect()
+
+    assert thermometer.connected_to == []
+
+
+async def test_an_aborted_connection_is_tried_again(bluez: Bluez, thermometer: Thermometer) -> None:
+    bluez.faults.abort_connection = 2
+
+    async with connection(thermometer) as client:
+        assert await client.read_gatt_char("2a19") == b"\x55"
+
+    assert bluez.faults.abort_connection == 0
+
+
+async def test_services_that_never_resolve_end_in_a_timeout_and_no_link(
+    bluez: Bluez, thermometer: Thermometer
+) -> None:
+    bluez.faults.services_never_resolve = True
+    async with BleakScanner() as scanner:
+        device = await found(thermometer, scanner)
+
+        with pytest.raises(TimeoutError):
+            await BleakClient(device, timeout=0.3).connect()
+
+    assert thermometer.connected_to == []
+
+
+async def test_a_connection_in_progress_is_refused(bluez: Bluez, thermometer: Thermometer) -> None:
+    async with BleakScanner() as scanner:
+        device = await found(thermometer, scanner)
+        bluez.faults.in_progress = True
+
+        with pytest.raises(BleakDBusError, match="InProgress"):
+            await BleakClient(device).connect()
+
+
+async def test_a_read_in_progress_is_tried_for_ever(bluez: Bluez, thermometer: Thermometer) -> None:
+    async with connection(thermometer) as client:
+        bluez.faults.gatt_in_progress = True
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.read_gatt_char("2a19"), timeout=0.2)
+
+
+async def test_power_off_ends_the_link_and_the_device_is_gone(
+    bluez: Bluez, thermometer: Thermometer
+) -> None:
+    async with BleakScanner() as scanner:
+        device = await found(thermometer, scanner)
+        client = BleakClient(device)
+        await client.connect()
+
+        bluez.power(on=False)
+        await a_moment()
+
+        assert not client.is_connected
+        with pytest.raises(BleakError, match="not found"):
+            await BleakClient(device).connect()
+
+
+async def test_an_encrypted_value_needs_an_agent_and_hangs_without(
+    bluez: Bluez, radio: PrivateBus
+) -> None:
+    thermometer = Thermometer(encrypted=True)
+    bluez.add(thermometer)
+
+    async with connection(thermometer) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.read_gatt_char("2a19"), timeout=0.2)
+        agent = await MessageBus(bus_address=radio.address).connect()
+        await agent.call(register_agent())
+        assert await client.read_gatt_char("2a19") == b"\x55"
+        agent.disconnect()
+        await agent.wait_for_disconnect()
+
+    async with connection(thermometer) as client:
+        assert await client.read_gatt_char("2a19") == b"\x55"
+
+
+def register_agent() -> Message:
+    return Message(
+        destination="org.bluez",
+        path="/org/bluez",
+        interface="org.bluez.AgentManager1",
+        member="RegisterAgent",
+        signature="os",
+        body=["/agent", "NoInputNoOutput"],
+    )
