@@ -8,24 +8,29 @@ import csv
 import gzip
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 NIGHT_BEGINS = 23
 NIGHT_ENDS = 6
 """Hours of local time: a night is [23:00, 06:00) and belongs to the evening it begins in."""
 
 
-def night_doors(path: Path) -> frozenset[tuple[str, date]]:
-    """The (home, evening) pairs with at least one row of kind `door` in the night.
-
-    Times in the file are taken as they stand: local, without an offset.
-    """
+def night_doors(path: Path, zone: ZoneInfo) -> frozenset[tuple[str, date]]:
+    """The (home, evening) pairs with at least one row of kind `door` in the night."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as lines:
-        return frozenset(
-            (row["home_id"], _evening(datetime.fromisoformat(row["timestamp"])))
+        doors = [
+            (row["home_id"], _local(row["timestamp"], zone))
             for row in csv.DictReader(lines)
-            if row["kind"] == "door" and _is_night(datetime.fromisoformat(row["timestamp"]))
-        )
+            if row["kind"] == "door"
+        ]
+    return frozenset((home, _evening(at)) for home, at in doors if _is_night(at))
+
+
+def _local(text: str, zone: ZoneInfo) -> datetime:
+    """A time without an offset is local as it stands."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo is None else at.astimezone(zone)
 
 
 def _is_night(at: datetime) -> bool:

@@ -88,7 +88,7 @@ def _opened(path: Path) -> Generator[TextIO]:
 
 
 def _rows(path: Path, rows: Iterator[list[str]], zone: ZoneInfo) -> Iterator[Event]:
-    header = next(rows, [])
+    header = next(rows, list[str]())
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise BadRecording(f"{path} has no column {', '.join(missing)} in its first line.")
