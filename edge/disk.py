@@ -58,10 +58,16 @@ def only_writer(path: Path) -> int:
     return lock
 
 
-def sync_folder(folder: Path) -> None:
-    """So that a power cut cannot take away the name of the file itself."""
-    handle = os.open(folder, os.O_RDONLY)
+def holder(path: Path) -> bool:
+    """Whether a running process writes to this spool."""
     try:
-        os.fsync(handle)
+        lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
     finally:
-        os.close(handle)
+        os.close(lock)
+    return False

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ class BadSetting(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The box's settings, each with what it is for. What `edge join` wrote in `home` is used where a setting is empty."""
+    """Each setting with what it is for; where one is empty, what `edge join` wrote is used."""
 
     home: Annotated[Path, "folder of spool, identity and config"] = Path("/var/lib/trygport")
     clock: Annotated[str, "wall, offset:SECONDS or driven:PATH"] = "wall"
@@ -28,7 +28,9 @@ class Settings:
     broker_ca: Annotated[str, "PEM file of the broker's authority in place of the joined one"] = ""
     id: Annotated[str, "the box's id in place of the joined one"] = ""
     username: Annotated[str, "broker user in place of the joined one"] = ""
-    password: Annotated[str, "broker password in place of the joined one"] = ""
+    password: Annotated[str, "broker password in place of the joined one"] = field(
+        default="", repr=False
+    )
     radio: Annotated[bool, "no runs without Bluetooth: nothing is heard"] = True
     adapter: Annotated[str, "Bluetooth adapter, as hci0; empty takes the first"] = ""
     silence: Annotated[float, "seconds of radio silence before the scan is begun anew"] = 75.0

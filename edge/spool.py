@@ -27,7 +27,8 @@ from typing import ClassVar, Self
 
 from adapters.frame import Frame, Lane, encode_frame
 from edge.clock import Clock
-from edge.disk import SCHEMA, connect, only_writer, sync_folder
+from edge.disk import SCHEMA, connect, only_writer
+from edge.files import sync_folder
 from edge.ranges import Range, Ranges
 from edge.run import Place, Run, fitting, frames_then_gone
 

@@ -116,6 +116,9 @@ class Uplink:
         except asyncio.CancelledError:
             await self._goodbye(line)
             raise
+        except BaseException:
+            line.sever()  # not a planned end: the last will is to be spoken
+            raise
         finally:
             self._line = None
             line.close()

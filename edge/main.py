@@ -1,0 +1,228 @@
+"""The command `edge`: join, run, status; where the edge rooms meet in one task group."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from edge.config import ConfigFile
+from edge.disk import SpoolTaken
+from edge.heartbeat import Heartbeat
+from edge.heartbeat import Reader as ReaderState
+from edge.identity import BadIdentity, Identity, NotJoined, identity_of
+from edge.join import BadCode, Refused, Unreachable, WrongGateway, join, read_code
+from edge.reader import Reader
+from edge.settings import BadSetting, Settings
+from edge.spool import Spool, SpoolFailed
+from edge.status import SPOOL, read_status, write_status
+from edge.uplink import Uplink
+
+OK, FAILED, USAGE, NOT_JOINED, NO_GATEWAY, REFUSED, WRONG_GATEWAY, TAKEN = range(8)
+"""Exit codes: 2 for settings and usage, 3 before joining, 4 try again, 5 get a new code,
+6 another gateway answers, 7 an agent is running already; 1 is everything else, restarted."""
+
+_TROUBLES: dict[type[Exception], tuple[int, str]] = {
+    BadSetting: (USAGE, "a setting is wrong"),
+    BadCode: (USAGE, "that is not a code"),
+    NotJoined: (NOT_JOINED, "this box has not joined: edge join CODE"),
+    BadIdentity: (NOT_JOINED, "the identity cannot be read: edge join CODE"),
+    Unreachable: (NO_GATEWAY, "no gateway answered; the code is still good"),
+    Refused: (REFUSED, "the gateway refuses the code"),
+    WrongGateway: (WRONG_GATEWAY, "not the gateway of the code; nothing was told to it"),
+    SpoolTaken: (TAKEN, "an agent is running already"),
+    SpoolFailed: (FAILED, "the disk does not keep what it is given"),
+    sqlite3.Error: (FAILED, "the spool cannot be used"),
+    OSError: (FAILED, "the system refuses"),
+}
+_INTERRUPTED = 130
+_STATUS_EVERY = 10.0
+_FORGET_EVERY = 600.0
+_log = logging.getLogger("edge")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        return int(asked.command(Settings.read(), asked))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (*_TROUBLES, ExceptionGroup) as trouble:
+        return _explain(trouble)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edge", description="The box in the home.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="hear, keep and send until stopped")
+    run.set_defaults(command=_run)
+    status = commands.add_parser("status", help="what waits, and whether all is well")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(command=_status)
+    joining = commands.add_parser("join", help="get this box's identity from the gateway")
+    joining.add_argument("code", metavar="CODE", help="as printed by: gateway edges add")
+    joining.set_defaults(command=_join)
+    return parser
+
+
+def _explain(trouble: Exception) -> int:
+    """One sentence and an exit code for what is known; the rest is raised on."""
+    root = trouble
+    while isinstance(root, ExceptionGroup):
+        root = root.exceptions[0]
+    for kind, (code, words) in _TROUBLES.items():
+        if isinstance(root, kind):
+            sys.stderr.write(f"edge: {words}: {root}\n")
+            return code
+    raise trouble
+
+
+def _join(settings: Settings, asked: argparse.Namespace) -> int:
+    identity = join(read_code(asked.code), settings.home, version=_version())
+    sys.stdout.write(f"joined as {identity.edge}; start it with: edge run\n")
+    return OK
+
+
+def _status(settings: Settings, asked: argparse.Namespace) -> int:
+    status = read_status(settings.home)
+    text = status.as_json() if asked.json else status.as_text(datetime.now(UTC))
+    sys.stdout.write(f"{text}\n")
+    return OK
+
+
+def _run(settings: Settings, _: argparse.Namespace) -> int:
+    logging.basicConfig(
+        level=settings.log, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    identity = identity_of(settings)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clock = settings.make_clock()
+    with Spool(settings.home / SPOOL, clock, keep_days=settings.keep_days) as spool:
+        asyncio.run(_Agent(settings, identity, spool).run())
+    return OK
+
+
+class _Agent:
+    """Reader, spool and uplink of one box, wired together."""
+
+    def __init__(self, settings: Settings, identity: Identity, spool: Spool) -> None:
+        clock = settings.make_clock()
+        self._settings = settings
+        self._identity = identity
+        self._spool = spool
+        self._config = ConfigFile(settings.home / "config.json")
+        self._beat = Heartbeat(spool=spool, clock=clock, version=_version())
+        self._uplink = Uplink(
+            spool, identity.link(), clock, heartbeat=self._beat, on_config=self._configured
+        )
+        self._reader = Reader(
+            clock=clock,
+            keep=spool.append_many,
+            records=spool,
+            told=self._radio,
+            adapter=settings.adapter,
+            silence=settings.silence,
+        )
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT; "stopped" is said on the way out. Raises SpoolFailed."""
+        self._follow()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part) for part in self._parts()]
+            _notify("READY=1")
+            await stop.wait()
+            _notify("STOPPING=1")
+            for task in tasks:
+                task.cancel()
+        self._write_status()
+
+    def _parts(self) -> list[Any]:
+        parts = [self._uplink.run(), self._tend()]
+        if self._settings.radio:
+            self._beat.reader = "starting"
+            parts.append(self._hear())
+        return parts
+
+    async def _hear(self) -> None:
+        try:
+            await self._reader.run()
+        except Exception:
+            self._uplink.drop()  # a box that fails must not say that it stopped on purpose
+            raise
+
+    async def _tend(self) -> None:
+        """The box's housekeeping: what may be forgotten, the status file, systemd's watchdog."""
+        loop = asyncio.get_running_loop()
+        forget_at = loop.time() + 60
+        while True:
+            self._write_status()
+            _notify("WATCHDOG=1")
+            if loop.time() >= forget_at:
+                self._spool.forget()
+                forget_at = loop.time() + _FORGET_EVERY
+            await asyncio.sleep(_STATUS_EVERY)
+
+    def _configured(self, payload: bytes) -> None:
+        if self._config.take(payload) is not None:
+            self._follow()
+            self._uplink.tell()
+        self._write_status()
+
+    def _follow(self) -> None:
+        config = self._config.current
+        self._reader.follow(config)
+        self._beat.config, self._beat.keepalive = config.version, config.keepalive
+        _log.info("config %d: %d devices", config.version, len(config.devices))
+
+    def _radio(self, state: ReaderState) -> None:
+        self._beat.reader = state
+        self._uplink.tell()
+        self._write_status()
+
+    def _write_status(self) -> None:
+        with suppress(OSError):  # it is for people to look at; the spool is what must be kept
+            write_status(
+                self._settings.home,
+                {
+                    "edge": self._identity.edge,
+                    "broker": self._identity.broker,
+                    "at": self._beat.clock.now_ms(),
+                    "version": self._beat.version,
+                    "connected": self._uplink.online.is_set(),
+                    "reader": self._beat.reader,
+                    "config": self._beat.config,
+                    "refused": self._config.refused,
+                },
+            )
+
+
+def _version() -> str:
+    try:
+        return version("trygport")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _notify(word: str) -> None:
+    """Tell systemd, if it is there: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to, suppress(OSError):
+        to.sendto(word.encode(), address.replace("@", "\0", 1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""Hears advertisements and makes frames, and connects by plan; the one file that imports bleak."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from bleak import BleakClient, BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakError
+from bleak_retry_connector import establish_connection
+
+from adapters.frame import LANES, Frame, Lane
+from edge.air import Air, frame
+from edge.clock import Clock
+from edge.config import Config
+from edge.connection import Client, Records, Visit, VisitFailed
+from edge.echo import Echo
+from edge.heartbeat import Reader as State
+from edge.visits import Visits
+
+FIRST = 20.0
+"""Seconds within which a new scan must hear something: `start()` may succeed and be deaf."""
+STARTING = 20.0
+"""Seconds for BlueZ to answer a start or a stop."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two new scans at most, while each of them hears nothing."""
+VISITING = 120.0
+"""Seconds for a whole visit beyond the plan's listening; then the next device has its turn."""
+
+_log = logging.getLogger(__name__)
+_FAULTS = (BleakError, OSError, EOFError, TimeoutError, AttributeError, KeyError)
+"""What bleak and D-Bus raise when the daemon or the adapter goes away in the middle."""
+
+
+class Reader:
+    """One scanner for as long as it hears, one connection at a time, and a watchdog over both.
+
+    Only devices of the configuration and calls become frames; of all others nothing is kept.
+    `keep` must have the frames on disk when it returns. `told` hears of every change of state.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        keep: Callable[[Sequence[Frame], Lane], None],
+        records: Records,
+        told: Callable[[State], None],
+        adapter: str = "",
+        silence: float = 75.0,
+    ) -> None:
+        self.state: State = "starting"
+        self._clock = clock
+        self._keep = keep
+        self._records = records
+        self._told = told
+        self._adapter = adapter
+        self._silence = silence
+        self._config = Config()
+        self._air = Air()
+        self._echo = Echo()
+        self._visits = Visits()
+        self._devices: dict[str, BLEDevice] = {}
+        self._waiting: list[tuple[Frame, Lane]] = []
+        self._heard_at: float | None = None
+        self._heard = asyncio.Event()
+        self._due = asyncio.Event()
+
+    def follow(self, config: Config) -> None:
+        """Hear what this configuration names, from now on."""
+        self._config = config
+        self._devices = {a: d for a, d in self._devices.items() if a in config.devices}
+        self._visits.follow(config, self._now())
+        self._due.set()
+
+    async def run(self) -> None:
+        """Hear until cancelled. Raises what `keep` raises."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._scan_for_ever(), name="scan")
+            group.create_task(self._keep_for_ever(), name="keep")
+            group.create_task(self._visit_for_ever(), name="visit")
+
+    # -- scanning
+
+    async def _scan_for_ever(self) -> None:
+        pause = 1.0
+        while True:
+            self._heard_at = None
+            scanner = self._scanner()
+            try:
+                async with asyncio.timeout(STARTING):
+                    await scanner.start()
+                await self._until_silent()
+                _log.warning("nothing is heard: the scan is begun anew")
+            except _FAULTS as fault:
+                _log.warning("the scan did not start: %s", fault or type(fault).__name__)
+            finally:
+                await self._stop(scanner)
+            pause = 1.0 if self._heard_at is not None else min(pause * 2, LONGEST_PAUSE)
+            self._tell("silent")
+            await asyncio.sleep(pause)
+
+    def _scanner(self) -> BleakScanner:
+        # repeated bytes are reported too, else a second press with the bytes of the first is none
+        filters = {"DuplicateData": True}
+        bluez: Any = {"filters": filters}
+        if self._adapter:
+            bluez["adapter"] = self._adapter
+        return BleakScanner(self._advertised, scanning_mode="active", bluez=bluez)
+
+    async def _until_silent(self) -> None:
+        started = self._now()
+        while True:
+            last = self._heard_at
+            until = started + FIRST if last is None else last + self._silence
+            if (left := until - self._now()) <= 0:
+                return
+            await asyncio.sleep(min(left, 1.0) if last is None else left)
+
+    async def _stop(self, scanner: BleakScanner) -> None:
+        """Stopping fails when the daemon has died or hangs; a new scan is begun all the same."""
+        with suppress(*_FAULTS):
+            async with asyncio.timeout(STARTING):
+                await scanner.stop()
+
+    def _advertised(self, device: BLEDevice, said: AdvertisementData) -> None:
+        """Called by bleak for every report; it only sorts and hands over."""
+        properties = cast("Mapping[str, Any]", said.platform_data[1])
+        try:
+            self._sort(device, properties)
+        except (KeyError, TypeError, ValueError) as odd:
+            _log.warning("%s: a report that cannot be read: %r", device.address, odd)
+
+    def _sort(self, device: BLEDevice, properties: Mapping[str, Any]) -> None:
+        if not self._air.heard(properties):
+            return
+        self._heard_at = self._now()
+        self._tell("hearing")
+        heard = frame(properties, self._clock)
+        listed = self._config.devices.get(heard.device)
+        lane = self._config.lane(heard)
+        if listed is None and lane is None:
+            return
+        if listed is not None:
+            self._devices[heard.device] = device
+        news = self._echo.hear(heard)
+        if news is None:
+            return
+        if lane is not None:
+            self._waiting.append((news, lane))
+            self._heard.set()
+        if self._visits.heard(heard.device, self._now()):
+            self._due.set()
+
+    # -- keeping
+
+    async def _keep_for_ever(self) -> None:
+        """All that came while the disk was busy is one transaction: calls first."""
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            waiting, self._waiting = self._waiting, []
+            for lane in LANES:
+                frames = [heard for heard, its in waiting if its == lane]
+                if frames:
+                    self._keep(frames, lane)
+
+    # -- visiting
+
+    async def _visit_for_ever(self) -> None:
+        while True:
+            address = self._visits.next(self._now())
+            if address is None:
+                await self._until_due()
+                continue
+            self._visits.begun(address)
+            well = await self._visit(address)
+            self._visits.ended(address, self._now(), well=well)
+
+    async def _until_due(self) -> None:
+        due = self._visits.wakes()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                await self._due.wait()
+        self._due.clear()
+
+    async def _visit(self, address: str) -> bool:
+        device, listed = self._devices.get(address), self._config.devices.get(address)
+        if device is None or listed is None or listed.connect is None:
+            return False
+        lane = listed.lane
+        visit = Visit(
+            device=address,
+            plan=listed.connect,
+            clock=self._clock,
+            records=self._records,
+            keep=lambda frames: self._keep(frames, lane),
+        )
+        try:
+            async with asyncio.timeout(VISITING + listed.connect.listen_seconds):
+                await self._connected(device, visit)
+        except (*_FAULTS, VisitFailed) as fault:
+            _log.info("%s: the visit failed: %s", address, fault or type(fault).__name__)
+            return False
+        return True
+
+    async def _connected(self, device: BLEDevice, visit: Visit) -> None:
+        """Connect, visit, and leave at once: connections are few, and others wait."""
+        client = await establish_connection(
+            BleakClient, device, visit.device, lambda _: visit.left.set(), use_services_cache=False
+        )
+        try:
+            await visit.run(cast("Client", client))
+        finally:
+            with suppress(*_FAULTS):
+                async with asyncio.timeout(STARTING):
+                    await client.disconnect()
+
+    def _tell(self, state: State) -> None:
+        if state != self.state:
+            self.state = state
+            self._told(state)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
