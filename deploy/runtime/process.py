@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.runtime.steps import last_line
-
+_QUOTED = 3
 _GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -104,5 +103,6 @@ class Guarded:
 
 
 def tail(log: Path) -> str:
-    """The last line of a log, to be quoted."""
-    return last_line(log.read_text(errors="replace")) if log.exists() else "no log"
+    """The last lines of a log, to be quoted: the reason often stands before the last."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "; ".join(lines[-_QUOTED:]) or "no log"
