@@ -1,0 +1,40 @@
+"""One JSON line per event on standard error; ids of devices and citizens, never names."""
+
+import logging
+import sys
+
+import structlog
+
+
+def set_up(level: str) -> None:
+    """Send this process's log, other packages' too, to standard error as JSON lines."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+def get(name: str) -> structlog.typing.FilteringBoundLogger:
+    """The log of one module: `log.info("what happened", device=17)`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
+    return logger

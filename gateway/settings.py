@@ -1,0 +1,113 @@
+"""What the gateway must be told, read once from the environment, refused early."""
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.clock import clock_from
+
+PREFIX = "GATEWAY_"
+"""Every setting is a variable of the environment: this prefix and the field's name in capitals."""
+
+
+class BadSetting(ValueError):
+    """A setting cannot be followed; the text names the variable and what it may be."""
+
+
+class Settings(BaseSettings):
+    """Each setting with what it is for; README says the same (a test holds it to this file)."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+    database: str = Field(
+        default="postgresql://127.0.0.1:5432/trygport",
+        description="postgresql://HOST:PORT/NAME without a user: each stage connects as its own, "
+        "with the password that PGPASSFILE holds for it",
+    )
+    database_owner: SecretStr = Field(
+        default=SecretStr(""),
+        description="whole address, with the user who owns the schema: for migrate, people, edges",
+    )
+    broker_host: str = Field(default="127.0.0.1", description="the broker's host")
+    broker_port: int = Field(default=1883, ge=1, le=65535, description="the broker's port")
+    broker_tls_ca: Path | None = Field(
+        default=None, description="PEM file of the broker's authority; without it no TLS is used"
+    )
+    broker_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="password of gateway-urgent, gateway-bulk and gateway-config at the broker",
+    )
+    broker_password_file: Path | None = Field(
+        default=None, description="Mosquitto's password file, written by the gateway when set"
+    )
+    broker_pid_file: Path | None = Field(
+        default=None, description="Mosquitto's pid file: told to read its passwords again"
+    )
+    edge_broker: str = Field(
+        default="mqtt://127.0.0.1:1883",
+        description="mqtt:// or mqtts://HOST:PORT that a joining box is told",
+    )
+    edge_broker_ca: Path | None = Field(
+        default=None, description="PEM file of that broker's authority, told to a joining box"
+    )
+    http_listen: str = Field(default="127.0.0.1:8080", description="HOST:PORT of plain HTTP")
+    https_listen: str | None = Field(default=None, description="HOST:PORT of HTTPS")
+    tls_cert: Path | None = Field(default=None, description="PEM certificate of HTTPS")
+    tls_key: Path | None = Field(default=None, description="PEM private key of HTTPS")
+    public_address: str = Field(
+        default="127.0.0.1:8443", description="HOST:PORT of HTTPS as boxes reach it, told in CODE"
+    )
+    webhook_url: str | None = Field(default=None, description="where notices are sent")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="whsec_… that signs notices (Standard Webhooks)"
+    )
+    clock: str = Field(default="wall", description="wall, offset:SECONDS or driven:PATH")
+    production: bool = Field(
+        default=True, description="true refuses every clock but wall and missing secrets"
+    )
+    log: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="the least that is logged"
+    )
+
+    @classmethod
+    def read(cls) -> Self:
+        """The settings in the environment. Raises BadSetting for a wrong or unknown one."""
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        unknown = [name for name in os.environ if name.startswith(PREFIX) and name not in known]
+        if unknown:
+            raise BadSetting(f"{min(unknown)}: there is no such setting")
+        try:
+            return cls()
+        except ValidationError as bad:
+            raise BadSetting(_in_words(bad)) from bad
+
+    @field_validator("clock")
+    @classmethod
+    def _a_clock(cls, value: str) -> str:
+        clock_from(value)
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _no_user(cls, value: str) -> str:
+        scheme, _, rest = value.partition("://")
+        if scheme not in {"postgresql", "postgres"} or "@" in rest.partition("?")[0]:
+            raise ValueError("not postgresql://HOST:PORT/NAME without a user")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        if self.webhook_url and self.webhook_secret is None:
+            raise ValueError("GATEWAY_WEBHOOK_URL needs GATEWAY_WEBHOOK_SECRET to sign with")
+        if self.production and self.clock != "wall":
+            raise ValueError(f"GATEWAY_CLOCK={self.clock}: in production only wall is allowed")
+        return self
+
+
+def _in_words(bad: ValidationError) -> str:
+    first = bad.errors(include_url=False, include_input=False)[0]
+    place = "".join(PREFIX + str(name).upper() + ": " for name in first["loc"][:1])
+    return place + first["msg"].removeprefix("Value error, ")

@@ -1,0 +1,154 @@
+"""Connections to the database, its types in ours, and its faults in our words."""
+
+import json
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Literal, TypeAlias, cast
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from gateway.settings import Settings
+
+Stage = Literal["ingest", "watch", "notify", "api"]
+Row: TypeAlias = asyncpg.Record
+Connection: TypeAlias = "asyncpg.Connection[Row] | PoolConnectionProxy[Row]"
+Range: TypeAlias = tuple[int, int]
+"""Sequence numbers from first to last, both included."""
+
+_CONNECTING = 5.0
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+_TRY_AGAIN = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+class DatabaseDown(Exception):
+    """The database is away, or cannot do it now (stopping, full, a deadlock). Try again later.
+
+    Nothing was changed, unless the connection was lost while committing: then it is not known.
+    """
+
+
+class Pool:
+    """Connections of one stage. None is opened before it is needed, so none must be there."""
+
+    def __init__(self, connections: "asyncpg.Pool[Row]") -> None:
+        self._connections = connections
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncGenerator["PoolConnectionProxy[Row]"]:
+        """One connection, given back at the end of the block. Raises DatabaseDown, also in it."""
+        with faults_in_our_words():
+            try:
+                connection = await self._connections.acquire(timeout=_CONNECTING)
+            except _AWAY as away:
+                raise DatabaseDown(_text(away)) from away
+            try:
+                yield connection
+            finally:
+                await self._connections.release(connection)
+
+    async def execute(self, query: str, *arguments: object) -> str:
+        async with self.acquire() as connection:
+            return await connection.execute(query, *arguments)
+
+    async def fetch(self, query: str, *arguments: object) -> list[Row]:
+        async with self.acquire() as connection:
+            return await connection.fetch(query, *arguments)
+
+    async def fetchrow(self, query: str, *arguments: object) -> Row | None:
+        async with self.acquire() as connection:
+            return await connection.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - SQL's type
+        async with self.acquire() as connection:
+            return await connection.fetchval(query, *arguments)
+
+
+@asynccontextmanager
+async def connect(settings: Settings, stage: Stage, *, most: int = 10) -> AsyncGenerator[Pool]:
+    """The stage's own connections, as the stage's own user, `most` at a time."""
+    connections = asyncpg.create_pool(
+        settings.database,
+        user=f"trygport_{stage}",
+        min_size=0,
+        max_size=most,
+        timeout=_CONNECTING,
+        command_timeout=60,
+        init=set_up,
+        server_settings={"application_name": f"trygport-{stage}", "timezone": "UTC", "jit": "off"},
+    )
+    async with connections:
+        try:
+            yield Pool(connections)
+        finally:
+            # what still runs is rolled back; waiting for it could hold up a stop for a minute
+            connections.terminate()
+
+
+@asynccontextmanager
+async def connect_owner(settings: Settings) -> AsyncGenerator["asyncpg.Connection[Row]"]:
+    """One connection as the owner, for the commands of an administrator. Raises DatabaseDown."""
+    async with connect_to(settings.database_owner.get_secret_value()) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def connect_to(dsn: str) -> AsyncGenerator["asyncpg.Connection[Row]"]:
+    """One connection to a whole address. Raises DatabaseDown."""
+    with faults_in_our_words():
+        try:
+            connection = await asyncpg.connect(dsn, timeout=_CONNECTING)
+        except _AWAY as away:
+            raise DatabaseDown(_text(away)) from away
+        try:
+            await set_up(connection)
+            yield connection
+        finally:
+            await connection.close()
+
+
+async def set_up(connection: "asyncpg.Connection[Row]") -> None:
+    """Give and take jsonb as Python's own values on this connection."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+    )
+
+
+def ranges(value: "Iterable[asyncpg.Range[int]]") -> list[Range]:
+    """An int8multirange as pairs of first and last, both included. None of ours is unbounded."""
+    return [(cast("int", part.lower), cast("int", part.upper) - 1) for part in value]
+
+
+def multirange(pairs: Iterable[Range]) -> "Sequence[asyncpg.Range[int]]":
+    """Pairs of first and last, both included, as an int8multirange."""
+    return [asyncpg.Range(first, last + 1) for first, last in pairs]
+
+
+@contextmanager
+def faults_in_our_words() -> Generator[None]:
+    """Raises DatabaseDown for whatever a later attempt may mend; other faults stay as they are."""
+    try:
+        yield
+    except _TRY_AGAIN as fault:
+        raise DatabaseDown(_text(fault)) from fault
+    except asyncpg.InterfaceError as fault:
+        if "clos" not in str(fault):  # "connection is closed", "pool is closing"; else our mistake
+            raise
+        raise DatabaseDown(_text(fault)) from fault
+
+
+def _text(fault: BaseException) -> str:
+    return str(fault) or type(fault).__name__
