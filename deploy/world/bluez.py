@@ -6,6 +6,7 @@ bleak 3.1 relies on; it belongs on a D-Bus of its own (`deploy.world.bus`).
 
 import asyncio
 import logging
+import os
 from collections.abc import Coroutine
 from typing import Any
 
@@ -79,6 +80,11 @@ class Bluez:
         )
         self._methods = self._all_methods()
 
+    @property
+    def listens(self) -> bool:
+        """Whether some client scans, actively or by patterns that have been read."""
+        return bool(self._scan.sessions) or any(self._monitors.patterns.values())
+
     async def start(self, address: str) -> None:
         """Appear as org.bluez on the bus at this address, with a powered adapter and no devices."""
         self._bus_address = address
@@ -124,7 +130,8 @@ class Bluez:
     def power(self, *, on: bool) -> None:
         """Switch the adapter. Off ends scans and links; on again also heals deafness."""
         if not on:
-            self._forget_all()
+            self._devices.unlink_all()
+            self._end_scans()
             self.faults.deaf = False
         self.objects.change(self.adapter, ADAPTER, {"Powered": Variant("b", on)})
 
@@ -151,6 +158,9 @@ class Bluez:
 
     def _forget_all(self) -> None:
         self._devices.reset()
+        self._end_scans()
+
+    def _end_scans(self) -> None:
         self._scan.reset()
         self._monitors.reset()
 
@@ -197,7 +207,16 @@ class Bluez:
         finally:
             working.close()
         if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
-            self._send(reply)
+            await self._send_reply(reply)
+
+    async def _send_reply(self, reply: Message) -> None:
+        """Send, and close the descriptors that travelled with it: the client has its own now."""
+        try:
+            if self._bus is not None:
+                await self._bus.send(reply)  # pyright: ignore[reportUnknownMemberType]
+        finally:
+            for descriptor in reply.unix_fds:
+                os.close(descriptor)
 
     def _check_object(self, call: Message) -> None:
         """Refuse what is asked of an object that is not there, or not any more."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from dbus_fast import Message, Variant
 
-from deploy.world.bluez_faults import Faults, Pace, Version, busy, refused
+from deploy.world.bluez_faults import Faults, Pace, Version, busy, not_ready, refused
 from deploy.world.bluez_objects import ADAPTER, DEVICE, NO, YES, Methods, Objects, Properties, done
 from deploy.world.peripheral import Advertisement, Central, Peripheral, long_uuid
 
@@ -79,14 +79,22 @@ class Devices:
         self.objects.remove(path)
 
     def reset(self) -> None:
-        """The adapter was switched off, or the daemon has died: nobody is known any more."""
-        for attempt in self._connecting.values():
-            attempt.set()
+        """The daemon has died or the adapter is gone: nobody is known any more."""
+        self.unlink_all()
         for path in tuple(self.peripherals):
             self.forget(path)
 
+    def unlink_all(self) -> None:
+        """The adapter was switched off: links end, and attempts at making one."""
+        for attempt in self._connecting.values():
+            attempt.set()
+        for path in tuple(self.peripherals):
+            self.unlink(path)
+
     async def _connect(self, call: Message) -> Message:
         path = self._known(call)
+        if not self.objects.value(self.adapter, ADAPTER, "Powered"):
+            raise not_ready()
         if self.is_linked(path):
             return done(call)
         if self.faults.in_progress or path in self._connecting:

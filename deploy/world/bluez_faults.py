@@ -30,7 +30,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long the radio takes, in seconds; the defaults suit tests, a real one is ten times slower."""
+    """How long the radio takes, in seconds; the defaults suit tests, real ones are slower."""
 
     connect: float = 0.02
     resolve: float = 0.05
@@ -49,6 +49,11 @@ def refused(name: str, text: str) -> DBusError:
 def busy() -> DBusError:
     """BlueZ's answer to what is under way already."""
     return refused("InProgress", "Operation already in progress")
+
+
+def not_ready() -> DBusError:
+    """BlueZ's answer when the adapter is off."""
+    return refused("NotReady", "Resource Not Ready")
 
 
 def not_connected() -> DBusError:

@@ -180,11 +180,10 @@ class Gatt:
     async def _acquire_notify(self, call: Message) -> Message:
         shown = self._notifying(call)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
+        ours.settimeout(0)
         shown.sockets.append(ours)
         self._begin(shown)
-        asyncio.get_running_loop().call_later(1.0, theirs.close)  # after the reply has carried it
-        return Message.new_method_return(call, "hq", [0, _MTU], unix_fds=[theirs.fileno()])
+        return Message.new_method_return(call, "hq", [0, _MTU], unix_fds=[theirs.detach()])
 
     def _notifying(self, call: Message) -> _Shown:
         shown = self._linked(call)

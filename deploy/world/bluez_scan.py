@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dbus_fast import Message, Variant
 
-from deploy.world.bluez_faults import Faults, busy, refused
+from deploy.world.bluez_faults import Faults, busy, not_ready, refused
 from deploy.world.bluez_objects import ADAPTER, DEVICE, Methods, Objects, done
 from deploy.world.peripheral import Advertisement, long_uuid
 
@@ -54,8 +54,7 @@ class Scan:
         return done(call)
 
     async def _start(self, call: Message) -> Message:
-        if not self.objects.value(self.adapter, ADAPTER, "Powered"):
-            raise refused("NotReady", "Resource Not Ready")
+        self._check_power()
         if self.faults.in_progress or call.sender in self.sessions:
             raise busy()
         self.sessions.add(call.sender or "")
@@ -63,6 +62,7 @@ class Scan:
         return done(call)
 
     async def _stop(self, call: Message) -> Message:
+        self._check_power()
         if call.sender not in self.sessions:
             raise refused("Failed", "No discovery started")
         self.sessions.discard(call.sender or "")
@@ -72,6 +72,10 @@ class Scan:
             raise busy()
         self._tell()
         return done(call)
+
+    def _check_power(self) -> None:
+        if not self.objects.value(self.adapter, ADAPTER, "Powered"):
+            raise not_ready()
 
     def _tell(self) -> None:
         """Bring `Discovering` up to date; when a scan ends, signal strengths vanish."""

@@ -1,14 +1,20 @@
 """Fixtures: a private D-Bus, an emulated BlueZ on it, and the end of what bleak leaves behind."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from bleak.backends.bluezdbus import manager
+from dbus_fast import Message
 
 from deploy.world.bluez import Bluez
 from deploy.world.bus import PrivateBus
+
+_CLOSING = 0.02
+"""Seconds in which the connections of bleak's clients, shut already, close their sockets."""
+
+_GLANCE = 0.005
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +44,24 @@ async def bluez(radio: PrivateBus) -> AsyncIterator[Bluez]:
     await bluez.stop()
 
 
+async def settle() -> None:
+    """Return when bleak has taken in all that the daemon has said until now.
+
+    A call on bleak's own connection comes back behind every signal sent before it.
+    """
+    bus = (await manager.get_global_bluez_manager())._bus  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    assert bus
+    peer = "org.freedesktop.DBus.Peer"
+    await bus.call(Message(destination="org.bluez", path="/", interface=peer, member="Ping"))
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
+    """Return as soon as the condition holds, and fail when it does not in time."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 -- what is waited for knows no event
+            await asyncio.sleep(_GLANCE)
+
+
 async def end_bleak() -> None:
     """Drop this loop's bleak manager, which else keeps a task and a socket for ever."""
     found = manager._global_instances.pop(asyncio.get_running_loop(), None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- bleak has no door for this
@@ -48,3 +72,4 @@ async def end_bleak() -> None:
         bus.disconnect()
     if watcher is not None:
         await watcher
+    await asyncio.sleep(_CLOSING)

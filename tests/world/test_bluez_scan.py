@@ -1,7 +1,6 @@
 """The real bleak scans through the emulated org.bluez."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,8 +13,10 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakErro
 
 from deploy.world.bluez import Bluez
 from deploy.world.bluez_faults import Pace, Version
+from deploy.world.bluez_objects import DEVICE
 from deploy.world.bus import PrivateBus
 from deploy.world.peripheral import Advertisement, Peripheral
+from tests.world.radio import settle, until
 
 BTHOME = "0000fcd2-0000-1000-8000-00805f9b34fb"
 MOTION = b"\x40\x00\x01\x21\x01"
@@ -38,7 +39,7 @@ async def daemon(
     version: Version = "5.82",
     experimental: bool = False,
     pace: Pace | None = None,
-) -> AsyncIterator[Bluez]:
+) -> AsyncGenerator[Bluez]:
     bluez = Bluez(bluez=version, experimental=experimental, pace=pace)
     bluez.add(*peripherals)
     await bluez.start(address)
@@ -49,7 +50,7 @@ async def daemon(
 
 
 @asynccontextmanager
-async def hearing(patterns: Sequence[OrPattern] = ()) -> AsyncIterator[Heard]:
+async def hearing(patterns: Sequence[OrPattern] = ()) -> AsyncGenerator[Heard]:
     heard: Heard = []
     scanner = BleakScanner(
         lambda device, said: heard.append((device, said)),
@@ -57,13 +58,9 @@ async def hearing(patterns: Sequence[OrPattern] = ()) -> AsyncIterator[Heard]:
         bluez=BlueZScannerArgs(or_patterns=[*patterns]),
     )
     async with scanner:
-        await a_moment()
+        await settle()
         yield heard
-        await a_moment()
-
-
-async def a_moment() -> None:
-    await asyncio.sleep(0.05)
+        await settle()
 
 
 async def test_a_broadcast_is_heard_with_all_that_it_says(bluez: Bluez) -> None:
@@ -95,7 +92,7 @@ async def test_nothing_is_heard_before_the_scan_and_after_it(bluez: Bluez) -> No
     async with hearing() as heard:
         pass
     motion.advertise(service_data={"fcd2": OTHER})
-    await a_moment()
+    await settle()
 
     assert heard == []
 
@@ -107,7 +104,8 @@ async def test_an_unchanged_advertisement_is_many_events_on_debian_12_and_one_on
     motion = sensor()
 
     async with daemon(radio.address, motion, version=version), hearing() as heard:
-        motion.advertise(service_data={"fcd2": MOTION}, times=6, apart=0.01)
+        for _ in range(6):
+            motion.advertise(service_data={"fcd2": MOTION})
 
     assert len(heard) == events
 
@@ -157,9 +155,10 @@ async def test_signal_strength_vanishes_with_the_scan_so_the_next_one_hears_agai
 async def test_a_device_long_unheard_is_forgotten_and_returns_as_new(radio: PrivateBus) -> None:
     motion = sensor()
 
-    async with daemon(radio.address, motion, pace=Pace(temporary=0.05)), hearing() as heard:
+    quickly = Pace(temporary=0.05)
+    async with daemon(radio.address, motion, pace=quickly) as bluez, hearing() as heard:
         motion.advertise(manufacturer_data={1: b"\x01"})
-        await asyncio.sleep(0.1)
+        await until(lambda: not bluez.objects.paths(DEVICE))
         motion.advertise(manufacturer_data={2: b"\x02"})
 
     assert [said.manufacturer_data for _, said in heard] == [{1: b"\x01"}, {2: b"\x02"}]
@@ -179,9 +178,10 @@ async def test_a_passive_scan_hears_devices_with_flags_and_misses_those_without(
     motion, flagless = sensor(1), sensor(2, flags=None)
 
     async with (
-        daemon(radio.address, motion, flagless, experimental=True),
+        daemon(radio.address, motion, flagless, experimental=True) as bluez,
         hearing([FLAGS]) as heard,
     ):
+        await until(lambda: bluez.listens)
         motion.advertise(service_data={"fcd2": MOTION})
         flagless.advertise(service_data={"fcd2": MOTION})
 
@@ -195,9 +195,10 @@ async def test_a_passive_scan_for_service_data_hears_nothing_on_debian_13(
     motion = sensor()
 
     async with (
-        daemon(radio.address, motion, version=version, experimental=True),
+        daemon(radio.address, motion, version=version, experimental=True) as bluez,
         hearing([BTHOME_DATA]) as heard,
     ):
+        await until(lambda: bluez.listens)
         motion.advertise(service_data={"fcd2": MOTION})
 
     assert len(heard) == events
@@ -267,11 +268,13 @@ async def test_no_scan_starts_without_power_or_without_an_adapter(bluez: Bluez) 
             pass
 
     bluez.unplug()
+    await settle()
     with pytest.raises(BleakBluetoothNotAvailableError, match="No Bluetooth adapters"):
         async with hearing():
             pass
 
     bluez.plug()
+    await settle()
     async with hearing():
         pass
 
@@ -287,7 +290,7 @@ async def test_a_daemon_that_dies_is_silence_without_an_error(bluez: Bluez) -> N
     motion.advertise()
     await bluez.revive()
     motion.advertise()
-    await a_moment()
+    await settle()
 
     assert heard == []
     with pytest.raises(BleakDBusError, match="No discovery started"):
