@@ -140,7 +140,9 @@ _CURVE: Sequence[tuple[float, float]] = ((0.0, 1), *GAPS)
 _WEIGHTS: Mapping[Sensor, float] = {
     sensor: events / (2 if sensor in _TWICE else 1) for sensor, events in BY_SENSOR.items()
 }
-_AT_NIGHT = {sensor: weight for sensor, weight in _WEIGHTS.items() if sensor != "bathroom"}
+_AT_NIGHT: Mapping[Sensor, float] = {
+    sensor: weight for sensor, weight in _WEIGHTS.items() if sensor != "bathroom"
+}
 """At night one goes to the bathroom by visits, which are counted by themselves."""
 _PAIRS = sum(_WEIGHTS[sensor] for sensor in _TWICE) / sum(_WEIGHTS.values())
 _BURST_ON = 1 - (1 + _PAIRS) / _EVENTS
