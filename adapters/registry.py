@@ -7,7 +7,7 @@ somebody typed in, so that a frame of an unplaced device reads the same as one o
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from adapters import bthome
+from adapters import battery, bthome, bthome_v1, call_button, dispenser, thermometer
 from adapters.errors import UnknownFormat, UnreadableFrame
 from adapters.frame import Frame
 from adapters.observation import Kind, Observation
@@ -19,9 +19,20 @@ Reader = Callable[[bytes, Frame, bytes | None], tuple[Observation, ...]]
 
 SERVICE_DATA: Mapping[str, Reader] = {
     bthome.SERVICE: bthome.read,
+    bthome_v1.SERVICE: bthome_v1.read,
+    bthome_v1.SERVICE_ENCRYPTED: bthome_v1.read_encrypted,
+    dispenser.SERVICE: dispenser.read_advertisement,
 }
-MANUFACTURERS: Mapping[int, Reader] = {}
-CHARACTERISTICS: Mapping[str, Reader] = {}
+MANUFACTURERS: Mapping[int, Reader] = {
+    call_button.COMPANY: call_button.read,
+}
+CHARACTERISTICS: Mapping[str, Reader] = {
+    thermometer.MEASUREMENT: thermometer.read,
+    thermometer.INTERMEDIATE: thermometer.read_intermediate,
+    battery.LEVEL: battery.read,
+    dispenser.EVENT: dispenser.read_record,
+    dispenser.STATUS: dispenser.read_status,
+}
 
 
 def read(frame: Frame, *, key: bytes | None = None) -> tuple[Observation, ...]:
@@ -76,7 +87,11 @@ def _parts(frame: Frame) -> list[tuple[Reader, bytes]]:
 def _together(
     parts: list[tuple[Reader, bytes]], frame: Frame, key: bytes | None
 ) -> tuple[Observation, ...]:
-    """Several parts read as one; a part that fails does not take the others with it."""
+    """Several parts read as one; a part that fails does not take the others with it.
+
+    A part in no format of ours counts only when it stands alone: many devices say something of
+    their maker's besides.
+    """
     found: list[Observation] = []
     failed: list[UnreadableFrame] = []
     for reader, payload in parts:
@@ -85,9 +100,10 @@ def _together(
         except UnreadableFrame as unreadable:
             found += unreadable.partial
             failed.append(unreadable)
-    if failed:
-        failed[0].partial = tuple(found)
-        raise failed[0]
+    grave = [one for one in failed if not isinstance(one, UnknownFormat)]
+    if grave or (failed and len(failed) == len(parts)):
+        worst = (grave or failed)[0]
+        raise type(worst)(str(worst), partial=tuple(found))
     return tuple(found)
 
 
