@@ -50,7 +50,7 @@ class Code:
 
 
 def read_code(text: str) -> Code:
-    """From `trygport1.` and base64url of [address, fingerprint, edge id, secret]. Raises BadCode."""
+    """The parts of `trygport1.` and base64url of their JSON list. Raises BadCode."""
     packed = text.strip()
     if not packed.startswith(PREFIX):
         raise BadCode(f"it does not begin with {PREFIX}")

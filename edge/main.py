@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, cast
 
 from edge.config import ConfigFile
 from edge.disk import SpoolTaken
@@ -76,14 +76,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _explain(trouble: Exception) -> int:
     """One sentence and an exit code for what is known; the rest is raised on."""
-    root = trouble
-    while isinstance(root, ExceptionGroup):
-        root = root.exceptions[0]
+    root = _root(trouble)
     for kind, (code, words) in _TROUBLES.items():
         if isinstance(root, kind):
             sys.stderr.write(f"edge: {words}: {root}\n")
             return code
     raise trouble
+
+
+def _root(trouble: Exception) -> Exception:
+    if isinstance(trouble, ExceptionGroup):
+        return _root(cast("ExceptionGroup[Exception]", trouble).exceptions[0])
+    return trouble
 
 
 def _join(settings: Settings, asked: argparse.Namespace) -> int:

@@ -1,0 +1,100 @@
+"""Whatever happens to a spool, it holds what a plain list would hold."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from adapters.frame import LANES, Lane
+from edge.run import Run
+from edge.spool import Spool
+from tests.edge.frames import HOUR, HandClock, heard
+
+LANE = st.sampled_from(LANES)
+
+
+class SpoolMachine(RuleBasedStateMachine):
+    """Appends, receipts, restores, restarts and forgetting, in any order."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.clock = HandClock()
+        self.spool = Spool(self.folder / "spool", self.clock)
+        self.epoch = 1
+        self.waiting: dict[Lane, dict[tuple[str, int], str | None]] = {"urgent": {}, "bulk": {}}
+        self.number = 0
+
+    @rule(lane=LANE, count=st.integers(1, 6))
+    def append(self, lane: Lane, count: int) -> None:
+        before = {key for run in self.runs(lane) for key in self.keys(run)}
+        frames = [heard(self.number + n) for n in range(count)]
+        self.number += count
+        self.spool.append_many(frames, lane)
+        for run in self.runs(lane):
+            for key, text in zip(self.keys(run), run.frames, strict=False):
+                if key not in before:
+                    self.waiting[lane][key] = text
+
+    @rule(lane=LANE, data=st.data())
+    def receipt(self, lane: Lane, data: st.DataObject) -> None:
+        if not (keys := sorted(self.waiting[lane])):
+            return
+        stream, first = data.draw(st.sampled_from(keys))
+        last = first + data.draw(st.integers(0, 4))
+        self.spool.receipt({stream: [(first, last)]}, epoch=str(self.epoch))
+        for sequence in range(first, last + 1):
+            self.waiting[lane].pop((stream, sequence), None)
+
+    @rule()
+    def stale_receipt(self) -> None:
+        if self.epoch > 1:
+            for run in self.runs("bulk"):
+                self.spool.receipt({run.stream: [(1, 99)]}, epoch=str(self.epoch - 1))
+
+    @rule()
+    def restart(self) -> None:
+        self.spool.close()
+        self.spool = Spool(self.folder / "spool", self.clock)
+
+    @rule(hours=st.integers(1, 100))
+    def time_passes(self, hours: int) -> None:
+        self.clock.ms += hours * HOUR
+        self.spool.forget(at_most=3)
+
+    @invariant()
+    def what_waits_is_what_should_wait(self) -> None:
+        for lane in LANES:
+            found = {
+                key: text
+                for run in self.runs(lane)
+                for key, text in zip(self.keys(run), run.frames, strict=True)
+            }
+            assert found == self.waiting[lane]
+            assert self.spool.depth(lane) == len(found)
+        assert self.spool.drained.is_set() == (self.spool.depth() == 0)
+
+    def runs(self, lane: Lane) -> list[Run]:
+        cut = list[Run]()
+        while run := self.spool.cut(
+            lane, cut[-1].following if cut else None, frames=3, octets=10_000
+        ):
+            assert not run.gone
+            cut.append(run)
+        return cut
+
+    @staticmethod
+    def keys(run: Run) -> list[tuple[str, int]]:
+        return [(run.stream, sequence) for sequence in range(run.first, run.last + 1)]
+
+    def teardown(self) -> None:
+        if hasattr(self, "spool"):
+            self.spool.close()
+            shutil.rmtree(self.folder)
+
+
+SpoolMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+test_a_spool_is_a_list_that_survives = SpoolMachine.TestCase
