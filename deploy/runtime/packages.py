@@ -31,7 +31,10 @@ def build_venv() -> None:
             made.write()
     if not synced.is_current():
         with step("python packages: fetch and install what is locked"):
+            # interrupted in the middle of a package it could not be trusted, and is made anew
+            made.file.unlink()
             _uv("sync", "--require-hashes", str(LOCK))
+            made.write()
             synced.write()
     if not installed.is_current():
         with step("python packages: install the project itself"):

@@ -93,7 +93,8 @@ def run(
     Raises Stop: no network or no disk when the output says so, else what `failed` returns.
     """
     done = subprocess.run(
-        [str(part) for part in command],
+        # should we be killed, the next set-up must not meet this program still at work
+        ["setpriv", "--pdeathsig", "TERM", *(str(part) for part in command)],
         cwd=folder,
         # what is known below is known in English
         env={**(os.environ if env is None else env), "LC_ALL": "C.UTF-8"},

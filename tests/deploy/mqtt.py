@@ -78,7 +78,7 @@ def connected(
     )
     bare.username_pw_set(user, password)
     if ca is not None:
-        bare.tls_set(ca_certs=str(ca))
+        bare.tls_set(ca_certs=str(ca))  # pyright: ignore[reportUnknownMemberType] -- typed by halves
     client = Client(bare)
     bare.connect("127.0.0.1", port)
     bare.loop_start()
