@@ -70,10 +70,11 @@ class Uplink:
         while True:
             try:
                 await self._connected()
-                pause = 1.0
+                pause = 0.0
             except LinkLost as lost:
                 _log.warning("no connection to the broker: %s", lost)
-                pause = 1.0 if self.online.is_set() else min(pause * 2, LONGEST_PAUSE)
+                failed = not self.online.is_set()
+                pause = min(max(pause, 1.0) * 2, LONGEST_PAUSE) if failed else 1.0
             finally:
                 self.online.clear()
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
