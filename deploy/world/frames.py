@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from adapters.frame import Frame, Lane
+from deploy.world.payloads import BTHOME, DOOR, MOTION, OPENING, bthome_payload
 
-BTHOME = "fcd2"
-"""The service data UUID of BTHome (bthome.io/format)."""
 TEMPERATURE_MEASUREMENT = "2a1c"
 """The characteristic of a health thermometer (GATT Specification Supplement)."""
 
-_BTHOME_V2_TRIGGERED = 0x44  # device information: version 2, not encrypted, sends on an event
-_MOTION, _DOOR, _OPENING = 0x21, 0x1A, 0x11
 _CELSIUS_WITH_TYPE = 0x04
 _BODY, _ARMPIT = 2, 1
 """Temperature types of 0x2A1D: the armpit is the one place on the list that is skin."""
@@ -31,9 +28,9 @@ class Sounding:
 
 
 SOUNDINGS = {
-    "motion": Sounding(lane="bulk", role="motion", model="bthome", object=_MOTION),
-    "door": Sounding(lane="urgent", role="door", model="bthome", object=_DOOR),
-    "contact": Sounding(lane="bulk", role="contact", model="bthome", object=_OPENING),
+    "motion": Sounding(lane="bulk", role="motion", model="bthome", object=MOTION),
+    "door": Sounding(lane="urgent", role="door", model="bthome", object=DOOR),
+    "contact": Sounding(lane="bulk", role="contact", model="bthome", object=OPENING),
     "body_temperature": Sounding(lane="bulk", role="thermometer", model="thermometer"),
     "skin_temperature": Sounding(lane="bulk", role="thermometer", model="thermometer"),
 }
@@ -60,7 +57,7 @@ def frame(kind: str, address: str, *, at: int, value: Decimal, uptime: float = 0
             uuid=TEMPERATURE_MEASUREMENT,
             value=temperature_measurement(value, _BODY if kind == "body_temperature" else _ARMPIT),
         )
-    said = bytes((_BTHOME_V2_TRIGGERED, sounding.object, int(value != 0)))
+    said = bthome_payload([(sounding.object, bytes([value != 0]))])
     return advertisement(address, at=at, uptime=uptime, data={BTHOME: said})
 
 

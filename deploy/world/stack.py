@@ -1,0 +1,187 @@
+"""Broker, database and gateway of one's own, started and ended together: for demo and tests."""
+
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx2
+
+from deploy.runtime.paths import PYTHON, ROOT
+from deploy.runtime.process import tail
+from deploy.runtime.services import (
+    Broker,
+    Certificate,
+    Database,
+    Guarded,
+    OneDatabase,
+    certificate,
+    free_port,
+)
+from gateway.settings import Settings
+
+_USERS = ("gateway-urgent", "gateway-bulk", "gateway-config")
+_SCHEMA_OWNER = "owner"
+
+
+class CommandFailed(Exception):
+    """A command of the gateway refused; the text is what it said."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stack:
+    """Everything of the centre. What is started here ends with us, however we end.
+
+    `environment` is the gateway's settings; changed before `start_gateway`, they are followed.
+    """
+
+    folder: Path
+    broker: Broker
+    database: Database
+    store: OneDatabase
+    certificate: Certificate
+    environment: dict[str, str]
+    http_port: int
+    gateways: dict[str, Guarded] = field(default_factory=dict[str, Guarded])
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        clock: str = "wall",
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        database: Database | None = None,
+    ) -> Self:
+        """Broker (TLS for boxes), database and schema, but no gateway yet.
+
+        `settings` are the gateway's, by name without prefix, over what is set here. With a
+        `database` given a new one is made in that cluster. Raises Stop when `port` is in use.
+        """
+        password = secrets.token_urlsafe(16)
+        tls = certificate(folder / "tls")
+        broker = Broker.start(folder / "broker", passwords=dict.fromkeys(_USERS, password), tls=tls)
+        own = database or Database.start(folder / "database")
+        stack = cls(
+            folder=folder,
+            broker=broker,
+            database=own,
+            store=own.one() if database is None else own.create(f"world_{secrets.token_hex(6)}"),
+            certificate=tls,
+            environment={},
+            http_port=port or free_port(),
+        )
+        stack.environment = stack._settings(password, clock) | dict(settings or {})
+        stack.command("migrate")
+        return stack
+
+    @property
+    def address(self) -> str:
+        """Where the board and the API are."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def owner(self) -> str:
+        """The database as its owner: for setting up and for counting, never for the gateway."""
+        return self.store.dsn(_SCHEMA_OWNER)
+
+    def settings(self) -> Settings:
+        """The gateway's settings as an object, for what is set up without a command."""
+        return Settings(**self.environment)  # pyright: ignore[reportArgumentType] - parsed by it
+
+    def command(self, *words: str) -> str:
+        """Run `gateway …` and return what it printed. Raises CommandFailed."""
+        done = subprocess.run(
+            [PYTHON, "-P", "-m", "gateway.main", *words],
+            env=self._process_environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise CommandFailed(f"gateway {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def start_gateway(self, name: str = "gateway", *, only: str | None = None) -> Guarded:
+        """Start `gateway run`, or one of its stages, and wait until it is ready to be asked."""
+        words = ["run", *(["--only", only] if only else [])]
+        process = Guarded.start(
+            [PYTHON, "-P", "-m", "gateway.main", *words],
+            log=self.folder / f"{name}.log",
+            env=self._process_environment(),
+        )
+        self.gateways[name] = process
+        if only is None or "api" in only.split(","):
+            process.wait_until(self.is_ready)
+        return process
+
+    def is_ready(self) -> bool:
+        """Whether the gateway says that all its stages work."""
+        try:
+            return httpx2.get(f"{self.address}/readyz", timeout=2).is_success
+        except httpx2.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        """End gateway, database and broker in good order, in the order in which they need it."""
+        for process in self.gateways.values():
+            process.stop()
+        if self.database.folder.is_relative_to(self.folder):
+            self.database.stop()
+        else:
+            self.database.drop(self.store.name)
+        self.broker.stop()
+
+    def complaints(self) -> list[str]:
+        """What the gateway logged as an error, and the last word of a process that has ended."""
+        found = [
+            f"{name} ended: {tail(process.log)}"
+            for name, process in self.gateways.items()
+            if not process.is_running
+        ]
+        for log in sorted(self.folder.glob("gateway*.log")):
+            found += re.findall(
+                r'^.*"level": ?"(?:error|critical)".*$', log.read_text(), re.MULTILINE
+            )
+        return found
+
+    def _settings(self, password: str, clock: str) -> dict[str, str]:
+        https = free_port()
+        return {
+            "database": self.store.address,
+            "database_owner": self.owner,
+            "broker_port": str(self.broker.gateway_port),
+            "broker_password": password,
+            "broker_password_file": str(self.broker.password_file),
+            "broker_pid_file": str(self.broker.pid_file),
+            "edge_broker": f"mqtts://127.0.0.1:{self.broker.port}",
+            "edge_broker_ca": str(self.certificate.cert),
+            "http_listen": f"127.0.0.1:{self.http_port}",
+            "https_listen": f"127.0.0.1:{https}",
+            "tls_cert": str(self.certificate.cert),
+            "tls_key": str(self.certificate.key),
+            "public_address": f"127.0.0.1:{https}",
+            "clock": clock,
+            "production": "false",
+        }
+
+    def _process_environment(self) -> dict[str, str]:
+        told = {f"GATEWAY_{name.upper()}": value for name, value in self.environment.items()}
+        ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        return {**clean_environment(), **ours, **told}
+
+
+def clean_environment() -> dict[str, str]:
+    """Give our environment without the settings of gateway or edge that a person may have in it."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("GATEWAY_", "EDGE_", "PG"))
+    }
