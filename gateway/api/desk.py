@@ -2,25 +2,16 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from gateway.api.throttle import Throttle
 from gateway.clock import Clock
+from gateway.health import Health
 from gateway.reads.live import Live
+from gateway.settings import Settings
 from gateway.store.pool import Pool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boxes:
-    """What a box is told when it joins. `ca` is PEM text."""
-
-    broker: str
-    ca: str | None
-    password_file: Path | None
-    pid_file: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +20,8 @@ class Desk:
 
     pool: Pool
     clock: Clock
+    settings: Settings
+    health: Health
     live: Live
     joins: Throttle = field(default_factory=lambda: Throttle(30, timedelta(minutes=1)))
 

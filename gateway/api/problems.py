@@ -91,6 +91,12 @@ def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def schemas() -> dict[str, Any]:
+    """The schemas that `answers` refers to."""
+    whole = Document.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**whole.pop("$defs", {}), "Document": whole}
+
+
 ALWAYS = answers(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.store.caller import Role
+from gateway.store.caller import ROLES, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ RIGHTS: Mapping[str, Right] = {
     "POST /login": _ANYONE,
     "GET /static/{name}": _ANYONE,
     "POST /edges/join": _ANYONE,  # its secret is its right
-    "POST /logout": Right(frozenset(_BOARD.roles | _HOMES.roles | {"auditor"})),
+    "POST /logout": _for(*ROLES),
     "GET /": _BOARD,
     "GET /board/alerts": _BOARD,
     "GET /board/alerts/{public}/close": _MOVES,

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from gateway.alerts.alert import Kind, Outcome, State
+from gateway.alerts.alert import Move as MoveName
 from gateway.store.caller import Caller
-from gateway.store.pool import Connection, Pool, Row
+from gateway.store.pool import Pool, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,12 @@ class Finding:
 class Move:
     """What someone did with the alert."""
 
-    move: str
+    move: MoveName
     person: Person
     at: datetime
-    before: str
-    after: str
-    outcome: str | None
+    before: State
+    after: State
+    outcome: Outcome | None
     text: str
 
 
@@ -61,8 +63,8 @@ class Alert:
     """A case a person must look at, as its reader sees it. Times are UTC."""
 
     public: UUID
-    kind: str
-    state: str
+    kind: Kind
+    state: State
     citizen: Citizen
     since: datetime
     raised: datetime
@@ -70,7 +72,7 @@ class Alert:
     ended: datetime | None
     reason: str
     holder: Person | None
-    outcome: str | None
+    outcome: Outcome | None
     outcome_text: str
     version: int
     findings: tuple[Finding, ...] = ()
@@ -123,7 +125,7 @@ _MOVES = """
 
 
 async def alerts(
-    db: Pool | Connection,
+    db: Pool,
     caller: Caller,
     *,
     states: Sequence[str] | None = None,
@@ -154,17 +156,15 @@ async def alerts(
     return await _whole(db, caller, rows)
 
 
-async def alert(db: Pool | Connection, caller: Caller, public: UUID) -> Alert:
+async def alert(db: Pool, caller: Caller, public: UUID) -> Alert:
     """One alert. Raises LookupError when it is not there for this caller."""
-    row = await db.fetchrow(
-        _ONE, caller.municipality, caller.within, caller.sees_names, public
-    )
+    row = await db.fetchrow(_ONE, caller.municipality, caller.within, caller.sees_names, public)
     if row is None:
         raise LookupError(str(public))
     return (await _whole(db, caller, [row]))[0]
 
 
-async def _whole(db: Pool | Connection, caller: Caller, rows: Sequence[Row]) -> list[Alert]:
+async def _whole(db: Pool, caller: Caller, rows: Sequence[Row]) -> list[Alert]:
     ids = [row["id"] for row in rows]
     findings = await db.fetch(_FINDINGS, caller.municipality, ids)
     moves = await db.fetch(_MOVES, caller.municipality, ids, caller.sees_names)

@@ -1,13 +1,13 @@
 """The devices a caller may see and where they are placed, and what they observed."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, time
+from itertools import groupby
 from uuid import UUID
 
 from gateway.store.caller import Caller
-from gateway.store.pool import Connection, Pool, Row
+from gateway.store.pool import Pool, Row
 
 _DEPOT = frozenset({"planner", "technician", "administrator", "robot"})
 """The roles that see devices which are not placed."""
@@ -15,25 +15,39 @@ _DEPOT = frozenset({"planner", "technician", "administrator", "robot"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A dose of the plan that holds now; `at` is local time, the others minutes."""
+    """A dose; `at` is local time, the others minutes."""
 
     slot: int
-    at: str
+    at: time
     window_minutes: int
     grace_minutes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where a device is now. `citizen_name` is None for callers who work with ids."""
+class DosePlan:
+    """The newest version of a placement's dose plan."""
 
+    version: int
+    zone: str
+    valid_from: datetime
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a device is or was. `citizen_name` is None for callers who work with ids."""
+
+    id: int
     public: UUID
+    device: UUID
     citizen: int
     citizen_public: UUID
     citizen_name: str | None
     role: str
     room: str
     since: datetime
+    until: datetime | None
+    plan: DosePlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +77,34 @@ class Observed:
 
 
 _DEVICES = """
-    SELECT d.public, d.address, d.model, p.public AS placement, p.citizen, p.role, p.room,
-           p."from" AS since, c.public AS citizen_public,
-           CASE WHEN $3 THEN i.name END AS citizen_name
-    FROM device d
+    SELECT d.public, d.address, d.model FROM device d
     LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL
     LEFT JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
-    LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
     WHERE d.municipality = $1
-      AND (($2::integer[] IS NULL AND c.id IS NOT NULL) OR c.district = ANY ($2)
-           OR ($4 AND c.id IS NULL))
-      AND ($5::uuid IS NULL OR d.public > $5)
-    ORDER BY d.public LIMIT $6
+      AND CASE WHEN c.id IS NULL THEN $3 ELSE $2::integer[] IS NULL OR c.district = ANY ($2) END
+      AND ($4::uuid IS NULL OR d.public > $4)
+    ORDER BY d.public LIMIT $5
+"""
+_PLACEMENT = """
+    SELECT p.id, p.public, d.public AS device, p.citizen, c.public AS citizen_public,
+           CASE WHEN $3 THEN i.name END AS citizen_name,
+           p.role, p.room, p."from" AS since, p."to" AS until
+    FROM placement p
+    JOIN device d ON d.municipality = p.municipality AND d.id = p.device
+    JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
+    LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
+    WHERE p.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
+"""
+_PRESENT = f"""{_PLACEMENT} AND p."to" IS NULL AND d.public = ANY ($4::uuid[])"""
+_ONE = f"{_PLACEMENT} AND p.public = $4"
+_SLOTS = """
+    SELECT v.placement, v.version, v.zone, v.valid_from,
+           s.slot, s.at, s.window_minutes, s.grace_minutes
+    FROM (SELECT DISTINCT ON (placement) * FROM dose_plan
+          WHERE municipality = $1 AND placement = ANY ($2::integer[])
+          ORDER BY placement, version DESC) v
+    LEFT JOIN dose_plan_slot s ON s.municipality = v.municipality AND s.plan = v.id
+    ORDER BY v.placement, s.at, s.slot
 """
 _DEVICE = """
     SELECT d.id FROM device d
@@ -96,24 +126,57 @@ _OBSERVED = """
 """
 
 
-async def devices(
-    db: Pool | Connection, caller: Caller, *, after: UUID | None, limit: int
-) -> list[Device]:
+async def devices(db: Pool, caller: Caller, *, after: UUID | None, limit: int) -> list[Device]:
     """At most `limit` devices in the order of their ids, those after `after`."""
-    rows = await db.fetch(
-        _DEVICES,
+    depot = caller.role in _DEPOT
+    rows = await db.fetch(_DEVICES, caller.municipality, caller.within, depot, after, limit)
+    present = await db.fetch(
+        _PRESENT,
         caller.municipality,
         caller.within,
         caller.sees_names,
-        caller.role in _DEPOT,
-        after,
-        limit,
+        [row["public"] for row in rows],
     )
-    return [_device(row) for row in rows]
+    placed = {one.device: one for one in await _whole(db, caller, present)}
+    return [Device(**dict(row), placement=placed.get(row["public"])) for row in rows]
+
+
+async def placement(db: Pool, caller: Caller, public: UUID) -> Placement:
+    """One placement, present or past. Raises LookupError when it is not there for this caller."""
+    rows = await db.fetch(_ONE, caller.municipality, caller.within, caller.sees_names, public)
+    if not rows:
+        raise LookupError(str(public))
+    return (await _whole(db, caller, rows))[0]
+
+
+async def _whole(db: Pool, caller: Caller, rows: Sequence[Row]) -> list[Placement]:
+    ids = [row["id"] for row in rows]
+    slots = await db.fetch(_SLOTS, caller.municipality, ids)
+    planned = {number: list(same) for number, same in groupby(slots, lambda row: row["placement"])}
+    return [Placement(**dict(row), plan=_plan(planned.get(row["id"], ()))) for row in rows]
+
+
+def _plan(rows: Sequence[Row]) -> DosePlan | None:
+    if not rows:
+        return None
+    first = rows[0]
+    slots = tuple(
+        Slot(
+            slot=row["slot"],
+            at=row["at"],
+            window_minutes=row["window_minutes"],
+            grace_minutes=row["grace_minutes"],
+        )
+        for row in rows
+        if row["slot"] is not None
+    )
+    return DosePlan(
+        version=first["version"], zone=first["zone"], valid_from=first["valid_from"], slots=slots
+    )
 
 
 async def observations(
-    db: Pool | Connection,
+    db: Pool,
     caller: Caller,
     device: UUID,
     *,
@@ -143,25 +206,3 @@ async def observations(
         skip,
     )
     return [Observed(**dict(row)) for row in rows]
-
-
-def _device(row: Row) -> Device:
-    found: Mapping[str, Any] = row
-    return Device(
-        public=found["public"],
-        address=found["address"],
-        model=found["model"],
-        placement=None if found["placement"] is None else _placement(row),
-    )
-
-
-def _placement(row: Row) -> Placement:
-    return Placement(
-        public=row["placement"],
-        citizen=row["citizen"],
-        citizen_public=row["citizen_public"],
-        citizen_name=row["citizen_name"],
-        role=row["role"],
-        room=row["room"],
-        since=row["since"],
-    )

@@ -1,13 +1,13 @@
 """The homes a caller may see: who lives there, which boxes and devices speak for them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from gateway.store.caller import Caller
-from gateway.store.pool import Connection, Pool, Row
+from gateway.store.pool import Pool, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +53,9 @@ _HOMES = """
     FROM home h
     JOIN district d ON d.municipality = h.municipality AND d.id = h.district
     WHERE h.municipality = $1 AND ($2::integer[] IS NULL OR h.district = ANY ($2))
-      AND ($3::uuid IS NULL OR h.public > $3)
-    ORDER BY h.public LIMIT $4
 """
+_LIST = f"{_HOMES} AND ($3::uuid IS NULL OR h.public > $3) ORDER BY h.public LIMIT $4"
+_ONE = f"{_HOMES} AND h.public = $3"
 _RESIDENTS = """
     SELECT c.home, c.id, c.public,
            CASE WHEN $3 THEN i.name END AS name,
@@ -84,11 +84,22 @@ _EDGES = """
 """
 
 
-async def homes(
-    db: Pool | Connection, caller: Caller, *, after: UUID | None, limit: int
-) -> list[Home]:
+async def homes(db: Pool, caller: Caller, *, after: UUID | None, limit: int) -> list[Home]:
     """At most `limit` homes in the order of their ids, those after `after`."""
-    rows = await db.fetch(_HOMES, caller.municipality, caller.within, after, limit)
+    return await _whole(
+        db, caller, await db.fetch(_LIST, caller.municipality, caller.within, after, limit)
+    )
+
+
+async def home(db: Pool, caller: Caller, public: UUID) -> Home:
+    """One home. Raises LookupError when it is not there for this caller."""
+    rows = await db.fetch(_ONE, caller.municipality, caller.within, public)
+    if not rows:
+        raise LookupError(str(public))
+    return (await _whole(db, caller, rows))[0]
+
+
+async def _whole(db: Pool, caller: Caller, rows: Sequence[Row]) -> list[Home]:
     residents = await db.fetch(
         _RESIDENTS,
         caller.municipality,
@@ -109,9 +120,7 @@ async def homes(
     ]
 
 
-async def edges(
-    db: Pool | Connection, caller: Caller, *, after: str | None, limit: int
-) -> list[Edge]:
+async def edges(db: Pool, caller: Caller, *, after: str | None, limit: int) -> list[Edge]:
     """At most `limit` boxes by name, those after `after`; also those not yet in a home."""
     rows = await db.fetch(_EDGES, caller.municipality, caller.within, after, limit)
     return [Edge(**dict(row)) for row in rows]

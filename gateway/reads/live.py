@@ -2,13 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from uuid import UUID
+
+from asyncpg.exceptions import InterfaceError, PostgresError
 
 from gateway.store.caller import Caller
 from gateway.store.pool import Pool
 
+_FAULTS = (OSError, InterfaceError, PostgresError)
+_AGAIN, _PING = 1.0, 10.0
+"""Seconds before a lost connection is made again, and between two looks at a quiet one."""
+
+_WHICH = """
+    SELECT a.public, a.municipality, a.district, a.state, a.kind
+    FROM municipality m  -- every key begins with it: so the index is used
+    JOIN alert a ON a.municipality = m.id AND a.public = ANY ($1::uuid[])
+"""
 _MOST_WAITING = 100
 """Changes a slow listener may be behind; then it is told to ask anew instead."""
 
@@ -72,7 +83,7 @@ class Live:
         self.closing = asyncio.Event()
 
     @contextlib.contextmanager
-    def listener(self, caller: Caller) -> Iterator[Listener]:
+    def listener(self, caller: Caller) -> Generator[Listener]:
         """A place in the row for one stream."""
         listener = Listener(caller)
         self._listeners.add(listener)
@@ -93,20 +104,20 @@ class Live:
     async def run(self) -> None:
         """Listens until cancelled; a lost connection is made again."""
         while True:
-            with contextlib.suppress(*DATABASE_FAULTS):
+            with contextlib.suppress(*_FAULTS):
                 await self._listen()
             self.hearing = False
             await asyncio.sleep(_AGAIN)
 
     async def _listen(self) -> None:
-        async with announcements(self._pool, "alert", quiet=_PING) as heard:
+        async with _announcements(self._pool) as heard:
             self.hearing = True
             self._tell_all(Missed())
-            async for payloads in heard:
-                await self._spread(payloads)
+            async for alerts in heard:
+                await self._spread(alerts)
 
-    async def _spread(self, payloads: list[str]) -> None:
-        rows = await self._pool.fetch(_WHICH, sorted(set(payloads)))
+    async def _spread(self, alerts: set[UUID]) -> None:
+        rows = await self._pool.fetch(_WHICH, sorted(alerts))
         for row in rows:
             changed = Changed(alert=row["public"], state=row["state"], kind=row["kind"])
             for listener in self._listeners:
@@ -116,3 +127,37 @@ class Live:
     def _tell_all(self, told: Told) -> None:
         for listener in self._listeners:
             listener.tell(told)
+
+
+@contextlib.asynccontextmanager
+async def _announcements(pool: Pool) -> AsyncGenerator[AsyncGenerator[set[UUID]]]:
+    """What is announced on channel `alert`, over a connection of its own."""
+    waiting: asyncio.Queue[UUID] = asyncio.Queue()
+
+    def heard(_db: object, _pid: int, _channel: str, payload: object) -> None:
+        with contextlib.suppress(ValueError):  # not an id: nothing that a board could ask for
+            waiting.put_nowait(UUID(str(payload)))
+
+    async with pool.acquire() as db:
+        await db.add_listener("alert", heard)
+        try:
+            yield _heard(waiting, lambda: db.fetchval("SELECT 1", timeout=_PING))
+        finally:
+            if not db.is_closed():
+                await db.remove_listener("alert", heard)
+
+
+async def _heard(
+    waiting: asyncio.Queue[UUID], ping: Callable[[], Awaitable[object]]
+) -> AsyncGenerator[set[UUID]]:
+    """All that waits, together. A quiet line is asked now and then whether it still lives."""
+    while True:
+        try:
+            async with asyncio.timeout(_PING):
+                alerts = {await waiting.get()}
+        except TimeoutError:
+            await ping()
+            continue
+        while not waiting.empty():
+            alerts.add(waiting.get_nowait())
+        yield alerts

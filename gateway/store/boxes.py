@@ -54,7 +54,7 @@ async def add_box(
         now + CODE_LIFE,
     )
     if added is None:
-        raise LookupError(str(home))
+        raise LookupError(f"the municipality has no home {home}")
     await db.execute("NOTIFY home")
     return name, secret
 
@@ -96,6 +96,11 @@ async def join_box(
         write([(row["name"], row["broker_password"]) for row in rows])
         await db.execute("NOTIFY home")
         await db.execute("NOTIFY config")
+
+
+async def municipality_of(db: Connection, home: UUID) -> int | None:
+    """The municipality of a home, for a command that names only the home."""
+    return await db.fetchval("SELECT municipality FROM home WHERE public = $1", home)
 
 
 async def boxes(db: Connection) -> list[Box]:

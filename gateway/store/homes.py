@@ -55,12 +55,12 @@ async def add_home(
         )
         assert home is not None  # noqa: S101 - INSERT … RETURNING gives its row
         for citizen in citizens:
-            await _move_in(db, caller, within, home["id"], citizen, now)
+            await _move_in(db, caller, citizen, district=within, home=home["id"], now=now)
     return home["public"]
 
 
 async def _move_in(
-    db: Connection, caller: Caller, district: int, home: int, citizen: NewCitizen, now: datetime
+    db: Connection, caller: Caller, citizen: NewCitizen, *, district: int, home: int, now: datetime
 ) -> None:
     number = await db.fetchval(
         "INSERT INTO citizen (municipality, district, home) VALUES ($1, $2, $3) RETURNING id",

@@ -11,7 +11,7 @@ LOOK_AGAIN = timedelta(minutes=15)
 
 
 async def looked(
-    db: Pool | Connection, caller: Caller, what: str, citizens: Iterable[int], now: datetime
+    db: Pool, caller: Caller, what: str, citizens: Iterable[int], now: datetime
 ) -> None:
     """The caller was shown something about these citizens (inside numbers)."""
     await db.execute(

@@ -75,7 +75,7 @@ async def make_move(
             raise VersionPassed(f"the alert has version {before.version} now, not {version}")
         await _refuse_if_taken(db, caller, before, wanted)
         after = move(before, wanted, person=caller.person, outcome=outcome, text=text)
-        await _keep(db, caller, row, wanted, after, now, text.strip())
+        await _keep(db, caller, row, after, made=wanted, now=now, text=text.strip())
 
 
 async def _is_repeated(
@@ -96,8 +96,9 @@ async def _keep(
     db: Connection,
     caller: Caller,
     row: Row,
-    made: Move,
     after: Alert,
+    *,
+    made: Move,
     now: datetime,
     text: str,
 ) -> None:
@@ -121,6 +122,4 @@ async def _keep(
 
 
 def _alert(row: Row) -> Alert:
-    return Alert(
-        **{name: value for name, value in row.items() if name not in {"id", "citizen"}}
-    )
+    return Alert(**{name: value for name, value in row.items() if name not in {"id", "citizen"}})

@@ -242,6 +242,12 @@ async def listed(db: Connection) -> list[Listed]:
         """
     )
     return [
-        Listed(**{**dict(row), "districts": row["districts"] and tuple(row["districts"])})
+        Listed(
+            municipality=row["municipality"],
+            login=row["login"],
+            role=row["role"],
+            districts=None if row["districts"] is None else tuple(row["districts"]),
+            keys=row["keys"],
+        )
         for row in rows
     ]

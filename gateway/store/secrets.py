@@ -1,4 +1,4 @@
-"""Passwords, keys and one-time secrets: how they are made, and the only form in which they are kept."""
+"""Passwords, keys and one-time secrets: how they are made, and the only form kept of them."""
 
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ def csrf_token(cookie: str) -> str:
 
 
 async def hash_password(password: str) -> str:
-    """The argon2id form of a password; worked out off the loop, for it takes tens of milliseconds."""
+    """The argon2id form of a password, worked out off the loop: it takes tens of milliseconds."""
     return await asyncio.to_thread(_HASHER.hash, password)
 
 

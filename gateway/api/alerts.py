@@ -1,0 +1,234 @@
+"""Alerts over HTTP: the list, one of them, and the moves that people make."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from gateway.alerts.alert import (
+    OPEN,
+    Kind,
+    Move,
+    Outcome,
+    OutcomeMissing,
+    RefusedMove,
+    State,
+    TextMissing,
+    moves,
+)
+from gateway.api.access import Asking
+from gateway.api.desk import Desk, Here
+from gateway.api.problems import ALWAYS, Conflict, NotFound, answers
+from gateway.api.texts import Limit, Text
+from gateway.reads import alerts as reads
+from gateway.store.caller import Caller
+from gateway.store.looks import looked
+from gateway.store.moves import AlreadyTaken, VersionPassed, make_move
+
+router = APIRouter(tags=["alerts"], responses=ALWAYS)
+
+
+class PersonBody(BaseModel):
+    """`name` is null for callers who work with ids."""
+
+    id: UUID
+    name: str | None = None
+
+
+class FindingBody(BaseModel):
+    """What a rule found; `reason` is Danish, for staff."""
+
+    rule: str
+    subject: str
+    since: datetime
+    until: datetime | None
+    state: str
+    reason: str
+
+
+class MoveBody(BaseModel):
+    """What someone did with the alert."""
+
+    move: Move
+    person: PersonBody
+    at: datetime
+    before: State
+    after: State
+    outcome: Outcome | None
+    text: str
+
+
+class AlertBody(BaseModel):
+    """A case a person must look at. Times are UTC; `reason` is Danish, for staff."""
+
+    id: UUID
+    kind: Kind
+    state: State
+    citizen: PersonBody
+    since: datetime
+    raised: datetime
+    late: bool
+    ended: datetime | None
+    reason: str
+    holder: PersonBody | None
+    outcome: Outcome | None
+    outcome_text: str
+    version: int
+    findings: list[FindingBody]
+    moves: list[MoveBody]
+
+
+class AlertsBody(BaseModel):
+    """Newest first. `next` is what to give as `after` for the following ones; null at the end."""
+
+    alerts: list[AlertBody]
+    next: UUID | None
+
+
+class MoveRequest(BaseModel):
+    """`version`, if given, must be the alert's; `outcome` belongs to `close` and only there."""
+
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    outcome: Outcome | None = None
+    text: Text = ""
+
+
+StateWanted = State | Literal["open"]
+
+
+@router.get("/alerts", responses=answers(HTTPStatus.NOT_FOUND))
+async def list_alerts(
+    *,
+    caller: Asking,
+    desk: Here,
+    state: Annotated[list[StateWanted] | None, Query(description="`open`: all but closed")] = None,
+    kind: Annotated[list[Kind] | None, Query()] = None,
+    after: Annotated[UUID | None, Query(description="the `next` of the answer before")] = None,
+    limit: Limit = 50,
+) -> AlertsBody:
+    """The caller's alerts, newest first."""
+    try:
+        found = await reads.alerts(
+            desk.pool,
+            caller,
+            states=_states(state),
+            kinds=kind,
+            after=after,
+            limit=limit + 1,
+        )
+    except LookupError as error:
+        raise NotFound from error
+    shown = found[:limit]
+    seen = [alert.citizen.id for alert in shown]
+    await looked(desk.pool, caller, "alerts.listed", seen, desk.clock.now())
+    more = shown[-1].public if len(found) > limit else None
+    return AlertsBody(alerts=[_alert(alert) for alert in shown], next=more)
+
+
+@router.get("/alerts/{public}", responses=answers(HTTPStatus.NOT_FOUND))
+async def one_alert(public: UUID, caller: Asking, desk: Here) -> AlertBody:
+    """One alert with its findings and moves."""
+    try:
+        found = await reads.alert(desk.pool, caller, public)
+    except LookupError as error:
+        raise NotFound from error
+    await looked(desk.pool, caller, "alert.seen", [found.citizen.id], desk.clock.now())
+    return _alert(found)
+
+
+@router.post(
+    "/alerts/{public}/{move}", responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+)
+async def move_alert(
+    public: UUID, move: Move, caller: Asking, desk: Here, wanted: MoveRequest | None = None
+) -> AlertBody:
+    """Take, set out, arrive, close (with an outcome), reopen or hand over.
+
+    The same move twice in a row by the same person is one move. 409 says why a move cannot be
+    made, and who has the alert when somebody else took it first.
+    """
+    wanted = wanted or MoveRequest()
+    try:
+        await make_move(
+            desk.pool,
+            caller,
+            public,
+            move,
+            now=desk.clock.now(),
+            version=wanted.version,
+            outcome=wanted.outcome,
+            text=wanted.text,
+        )
+        return _alert(await reads.alert(desk.pool, caller, public))
+    except LookupError as error:
+        raise NotFound from error
+    except RefusedMove as refused:
+        raise await _refusal(desk, caller, public, refused) from refused
+
+
+async def _refusal(desk: Desk, caller: Caller, public: UUID, refused: RefusedMove) -> Conflict:
+    now = await reads.alert(desk.pool, caller, public)
+    holder = now.holder and _person(now.holder).model_dump(mode="json")
+    return Conflict(
+        _REFUSALS.get(type(refused), "illegal-move"),
+        str(refused),
+        state=now.state,
+        version=now.version,
+        holder=holder,
+        moves=list(moves(now.state)),
+    )
+
+
+_REFUSALS: Mapping[type[RefusedMove], str] = {
+    AlreadyTaken: "already-taken",
+    VersionPassed: "version-passed",
+    OutcomeMissing: "outcome",
+    TextMissing: "text-missing",
+}
+
+
+def _states(wanted: Sequence[StateWanted] | None) -> list[str] | None:
+    if wanted is None:
+        return None
+    return sorted({state for word in wanted for state in (OPEN if word == "open" else (word,))})
+
+
+def _alert(alert: reads.Alert) -> AlertBody:
+    return AlertBody(
+        id=alert.public,
+        kind=alert.kind,
+        state=alert.state,
+        citizen=PersonBody(id=alert.citizen.public, name=alert.citizen.name),
+        since=alert.since,
+        raised=alert.raised,
+        late=alert.late,
+        ended=alert.ended,
+        reason=alert.reason,
+        holder=alert.holder and _person(alert.holder),
+        outcome=alert.outcome,
+        outcome_text=alert.outcome_text,
+        version=alert.version,
+        findings=[FindingBody(**asdict(finding)) for finding in alert.findings],
+        moves=[_move(move) for move in alert.moves],
+    )
+
+
+def _move(move: reads.Move) -> MoveBody:
+    return MoveBody(
+        move=move.move,
+        person=_person(move.person),
+        at=move.at,
+        before=move.before,
+        after=move.after,
+        outcome=move.outcome,
+        text=move.text,
+    )
+
+
+def _person(person: reads.Person) -> PersonBody:
+    return PersonBody(id=person.public, name=person.name)

@@ -1,0 +1,164 @@
+"""The HTTP servers: the application put together, and served until told to stop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Generator
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp
+
+from gateway.api import alerts, devices, edges, health, homes, placements, problems, stream
+from gateway.api.access import Door, guard
+from gateway.api.desk import Desk
+from gateway.api.headers import Headers
+from gateway.api.listen import bound
+from gateway.clock import Clock
+from gateway.health import Health
+from gateway.reads.live import Live
+from gateway.settings import BadSetting, Settings
+from gateway.store.pool import connect
+
+Pages = Callable[[Door], APIRouter]
+"""Screens, made when they are given the door: this room does not know them."""
+
+_LARGEST_BODY = 64 * 1024
+_GRACE = 3
+"""Seconds that open requests get when the server stops; streams are ended at once."""
+_CONNECTIONS = 12
+"""To the database: one listens for all streams, the others answer."""
+
+_MOST_AT_ONCE = 2_000
+"""Connections; beyond that the answer is 503, and those that are there go on."""
+
+_DESCRIPTION = """
+Who asks brings an API key as `Authorization: Bearer …` (made by `gateway people add --key`).
+What lies outside the caller's municipality and districts is answered as if it did not exist.
+Every error is a problem document (RFC 9457). Times are ISO 8601 with their zone.
+"""
+
+_ROUTERS = (
+    alerts.router,
+    homes.router,
+    devices.router,
+    placements.router,
+    edges.router,
+    stream.router,
+    health.router,
+)
+
+
+async def run(
+    settings: Settings, clock: Clock, health: Health, *, pages: tuple[Pages, ...] = ()
+) -> None:
+    """Serves HTTP, and HTTPS where a certificate is set, until cancelled."""
+    async with connect(settings, "api", most=_CONNECTIONS) as pool:
+        live = Live(pool)
+        desk = Desk(pool=pool, clock=clock, settings=settings, health=health, live=live)
+        app = Headers(build(desk, *pages), health)
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(live.run())
+            try:
+                await _serve(app, settings, health, live)
+            finally:
+                listening.cancel()
+
+
+def build(desk: Desk, *pages: Pages) -> FastAPI:
+    """The application: every route behind the one door."""
+    app = FastAPI(
+        title="Trygport",
+        dependencies=[Depends(guard)],
+        openapi_url=None,
+        redirect_slashes=False,
+        max_body_size=_LARGEST_BODY,
+        # its own telemetry would carry addresses and the texts of errors out of the house
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.desk = desk
+    problems.install(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    for made in pages:
+        app.include_router(made(Door(desk)))
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> JSONResponse:
+        return JSONResponse(_described(app))
+
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; only the routes for programs are in it."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title="Trygport",
+            version="1",
+            description=_DESCRIPTION,
+            routes=app.routes,
+        )
+        parts = schema.setdefault("components", {})
+        parts.setdefault("schemas", {}).update(problems.schemas())
+        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"key": []}]
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+class _Server(uvicorn.Server):
+    """A server in a program that handles its own signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _serve(app: ASGIApp, settings: Settings, health: Health, live: Live) -> None:
+    async with asyncio.TaskGroup() as group:
+        for server, listening in await _servers(app, settings):
+            group.create_task(_until_cancelled(server, listening, live))
+        health.ok("api")
+
+
+async def _servers(app: ASGIApp, settings: Settings) -> list[tuple[_Server, socket.socket]]:
+    plain = await bound("GATEWAY_HTTP_LISTEN", settings.http_listen)
+    made = [(_Server(_config(app)), plain)]
+    if settings.https_listen is not None:
+        if settings.tls_cert is None or settings.tls_key is None:
+            raise BadSetting("GATEWAY_HTTPS_LISTEN needs GATEWAY_TLS_CERT and GATEWAY_TLS_KEY")
+        config = _config(app, ssl_certfile=settings.tls_cert, ssl_keyfile=settings.tls_key)
+        listening = await bound("GATEWAY_HTTPS_LISTEN", settings.https_listen)
+        made.append((_Server(config), listening))
+    return made
+
+
+def _config(app: ASGIApp, **tls: Any) -> uvicorn.Config:  # noqa: ANN401 - uvicorn's own options
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+        limit_concurrency=_MOST_AT_ONCE,
+        **tls,
+    )
+
+
+async def _until_cancelled(server: _Server, listening: socket.socket, live: Live) -> None:
+    """Serves; when cancelled, ends the streams and lets open requests finish."""
+    serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        live.close()
+        server.should_exit = True
+        await serving
+        raise
+    finally:
+        listening.close()

@@ -1,0 +1,203 @@
+"""Devices over HTTP: registered, listed, and what they observed."""
+
+import base64
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, BaseModel, StringConstraints, TypeAdapter, WithJsonSchema
+
+from adapters.catalogue import CATALOGUE
+from adapters.observation import ClockQuality, Kind, Quality
+from gateway.api.access import Asking
+from gateway.api.desk import Here
+from gateway.api.placements import PlacementBody, placement_body
+from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
+from gateway.api.texts import Limit, Time
+from gateway.reads import devices as reads
+from gateway.store.homes import InTheWay, add_device
+from gateway.store.looks import looked
+
+router = APIRouter(tags=["devices"], responses=ALWAYS)
+
+_DAY = timedelta(days=1)
+_MOST_SKIPPED = 1_000_000
+_NOT_OURS = Problem(
+    HTTPStatus.BAD_REQUEST, "`after` is not a `next` of ours.", kind="not-a-continuation"
+)
+
+_KINDS = [kind.name.lower() for kind in Kind]
+
+
+def _kind(name: str) -> str:
+    if name not in _KINDS:
+        raise ValueError("is not a kind of observation")
+    return name
+
+
+KindName = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": _KINDS})]
+
+
+class NewDevice(BaseModel):
+    """`model` chooses how boxes hear the device; `key` is the BLE key, 16 bytes in hexadecimal."""
+
+    address: Annotated[
+        str, StringConstraints(to_upper=True, pattern="^([0-9A-F]{2}:){5}[0-9A-F]{2}$")
+    ]
+    model: Annotated[str, StringConstraints(max_length=40, pattern="^[a-z0-9_-]*$")] = ""
+    key: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{32}$")] | None = None
+
+
+class DeviceBody(BaseModel):
+    """A device; without a placement it lies in the depot."""
+
+    id: UUID
+    address: str
+    model: str
+    placement: PlacementBody | None
+
+
+class DevicesBody(BaseModel):
+    """`next` is what to give as `after` for the following ones; null at the end."""
+
+    devices: list[DeviceBody]
+    next: UUID | None
+
+
+class ObservationBody(BaseModel):
+    """`value` in `unit` (UCUM); `clock` says how sure `occurred` is."""
+
+    occurred: datetime
+    received: datetime
+    kind: KindName
+    value: float | None
+    unit: str | None
+    code: int | None
+    quality: str
+    clock: str
+    role: str
+    room: str
+
+
+class ObservationsBody(BaseModel):
+    """Oldest first. `next` is what to give as `after` for the following ones; null at the end."""
+
+    observations: list[ObservationBody]
+    next: str | None
+
+
+@router.get("/devices")
+async def list_devices(
+    caller: Asking,
+    desk: Here,
+    after: Annotated[UUID | None, Query(description="the `next` of the answer before")] = None,
+    limit: Limit = 50,
+) -> DevicesBody:
+    """The devices placed in the caller's districts; for who registers them, the depot's too."""
+    found = await reads.devices(desk.pool, caller, after=after, limit=limit + 1)
+    shown = found[:limit]
+    seen = [device.placement.citizen for device in shown if device.placement]
+    await looked(desk.pool, caller, "devices.listed", seen, desk.clock.now())
+    return DevicesBody(
+        devices=[_device(device) for device in shown],
+        next=shown[-1].public if len(found) > limit else None,
+    )
+
+
+@router.post("/devices", status_code=HTTPStatus.CREATED, responses=answers(HTTPStatus.CONFLICT))
+async def new_device(caller: Asking, desk: Here, device: NewDevice) -> DeviceBody:
+    """A device that is ours from now on, in the depot until it is placed."""
+    try:
+        public = await add_device(
+            desk.pool,
+            caller,
+            address=device.address,
+            model=device.model,
+            key=bytes.fromhex(device.key) if device.key else None,
+        )
+    except InTheWay as refused:
+        raise Conflict("in-the-way", str(refused)) from refused
+    return DeviceBody(id=public, address=device.address, model=device.model, placement=None)
+
+
+@router.get("/devices/{public}/observations", responses=answers(HTTPStatus.NOT_FOUND))
+async def list_observations(
+    *,
+    public: UUID,
+    caller: Asking,
+    desk: Here,
+    since: Annotated[Time | None, Query(alias="from", description="24 h before `to`")] = None,
+    until: Annotated[Time | None, Query(alias="to", description="excluded; now")] = None,
+    kind: Annotated[list[KindName] | None, Query(max_length=50)] = None,
+    after: Annotated[
+        str | None, Query(max_length=100, description="the `next` of the answer before")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+) -> ObservationsBody:
+    """What the device observed while it was placed with the caller's citizens, oldest first."""
+    until = until or desk.clock.now()
+    since = since or until - _DAY
+    start, skip = _position(after) if after else (since, 0)
+    try:
+        found = await reads.observations(
+            desk.pool,
+            caller,
+            public,
+            since=max(start, since),
+            until=until,
+            kinds=[Kind[name.upper()] for name in kind] if kind else None,
+            limit=limit + 1,
+            skip=skip,
+        )
+    except LookupError as error:
+        raise NotFound from error
+    shown = found[:limit]
+    seen = [one.citizen for one in shown]
+    await looked(desk.pool, caller, "observations.seen", seen, desk.clock.now())
+    more = _continuation(shown, start, skip) if len(found) > limit else None
+    return ObservationsBody(observations=[_observation(one) for one in shown], next=more)
+
+
+def _continuation(shown: list[reads.Observed], start: datetime, skip: int) -> str:
+    """Where to go on: the last time given, and how many of that time have been given."""
+    last = shown[-1].occurred
+    given = sum(one.occurred == last for one in shown) + (skip if last == start else 0)
+    return base64.urlsafe_b64encode(f"{last.isoformat()} {given}".encode()).decode()
+
+
+def _position(after: str) -> tuple[datetime, int]:
+    try:
+        at, skip = base64.urlsafe_b64decode(after).decode().split(" ")
+        start, given = TypeAdapter(Time).validate_python(at), int(skip)
+    except ValueError as error:
+        raise _NOT_OURS from error
+    if not 0 <= given <= _MOST_SKIPPED:
+        raise _NOT_OURS
+    return start, given
+
+
+def _device(device: reads.Device) -> DeviceBody:
+    return DeviceBody(
+        id=device.public,
+        address=device.address,
+        model=device.model,
+        placement=device.placement and placement_body(device.placement),
+    )
+
+
+def _observation(one: reads.Observed) -> ObservationBody:
+    kind = Kind(one.kind)
+    return ObservationBody(
+        occurred=one.occurred,
+        received=one.received,
+        kind=kind.name.lower(),
+        value=one.value,
+        unit=CATALOGUE[kind].unit,
+        code=one.code,
+        quality=Quality(one.quality).name.lower(),
+        clock=ClockQuality(one.clock).name.lower(),
+        role=one.role,
+        room=one.room,
+    )

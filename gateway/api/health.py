@@ -1,0 +1,50 @@
+"""Whether the gateway lives, whether it is ready, and its figures."""
+
+import asyncio
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from gateway.api.desk import Here
+from gateway.api.problems import ALWAYS
+from gateway.store.pool import DatabaseDown
+
+router = APIRouter(tags=["operation"])
+
+
+class Readiness(BaseModel):
+    """Each part with `ok` or the reason why it is not."""
+
+    ready: bool
+    parts: dict[str, str]
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process lives and its loop turns."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "Not ready; says what is missing"}})
+async def readyz(desk: Here, response: Response) -> Readiness:
+    """Ready for work: every stage of this process says so, and the database answers."""
+    parts = dict(desk.health.parts)
+    try:
+        await desk.pool.fetchval("SELECT 1")
+        parts["database"] = None
+    except DatabaseDown:
+        parts["database"] = "it does not answer"
+    ready = desk.health.ready and not any(parts.values())
+    if not ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Readiness(ready=ready, parts={name: why or "ok" for name, why in parts.items()})
+
+
+@router.get("/metrics", responses=ALWAYS, response_class=Response)
+async def metrics(desk: Here) -> Response:
+    """Figures for Prometheus; for this machine itself, or with a robot's key."""
+    desk.health.gauge("live_streams", "Open live streams").set(desk.live.listeners)
+    figures = await asyncio.to_thread(generate_latest, desk.health.registry)
+    return Response(figures, media_type=CONTENT_TYPE_LATEST)

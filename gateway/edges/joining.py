@@ -1,0 +1,139 @@
+"""A box is added with a one-time CODE, and joins with it for an account at the broker."""
+
+import argparse
+import asyncio
+import base64
+import hashlib
+import json
+import ssl
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from gateway.clock import clock_from
+from gateway.edges.passwords import hash_password, write_password_file
+from gateway.settings import Settings
+from gateway.store import boxes
+from gateway.store.people import UnknownName, municipality
+from gateway.store.pool import Connection, Pool, connect_owner
+from gateway.store.secrets import new_secret
+
+_PREFIX = "trygport1."
+_OK, _FAILED = 0, 1
+
+
+class Cannot(Exception):
+    """The gateway is not set up for it; the text says which setting or file is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a box is told when it joins, once; the password is kept only as Mosquitto's hash."""
+
+    edge: str
+    broker: str
+    ca: str | None
+    password: str
+
+
+async def join(pool: Pool, settings: Settings, edge: str, secret: str, now: datetime) -> Account:
+    """Exchanges a box's one-time secret for a broker account.
+
+    Raises WrongSecret for an unknown box, a wrong, used or old secret, and Cannot when the
+    broker's files cannot be read or written: then the secret is still good.
+    """
+    password = new_secret()
+    hashed = await asyncio.to_thread(hash_password, password)
+    try:
+        ca = settings.edge_broker_ca and settings.edge_broker_ca.read_text()
+        await boxes.join_box(
+            pool,
+            name=edge,
+            secret=secret,
+            broker_password=hashed,
+            write=lambda rows: write_password_file(settings, rows),
+            now=now,
+        )
+    except OSError as error:
+        raise Cannot(f"the broker's files: {error.strerror}") from error
+    return Account(edge=edge, broker=settings.edge_broker, ca=ca, password=password)
+
+
+def code(address: str, fingerprint: str, edge: str, secret: str) -> str:
+    """CODE: what a technician types or scans into the box; one string holds all it needs."""
+    parts = json.dumps([address, fingerprint, edge, secret], separators=(",", ":")).encode()
+    return _PREFIX + base64.urlsafe_b64encode(parts).decode().rstrip("=")
+
+
+def fingerprint(certificate: Path) -> str:
+    """SHA-256 of the first certificate in the PEM file, in lower-case hexadecimal.
+
+    Raises OSError when it cannot be read and ValueError when it is not a certificate.
+    """
+    pem = certificate.read_text()
+    end = "-----END CERTIFICATE-----"
+    der = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN") : pem.index(end) + len(end)])
+    return hashlib.sha256(der).hexdigest()
+
+
+def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+    """Adds `edges add` and `edges list`."""
+    parser = subparsers.add_parser("edges", help="the boxes in the homes")
+    actions = parser.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="a box that may join; prints its id and its CODE, once")
+    add.add_argument("--home", type=UUID, help="the home it will listen in")
+    add.add_argument("--municipality", help="needed while it has no home")
+    actions.add_parser("list", help="every box: its home, whether it joined and is in contact")
+
+
+async def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Runs the command and returns its exit code."""
+    try:
+        async with connect_owner(settings) as db:
+            if arguments.action == "add":
+                await _add(db, arguments, settings)
+            else:
+                await _list(db)
+    except (Cannot, UnknownName, LookupError) as refused:
+        print(f"gateway edges: {refused}", file=sys.stderr)  # noqa: T201 - the command's answer
+        return _FAILED
+    return _OK
+
+
+async def _add(db: Connection, arguments: argparse.Namespace, settings: Settings) -> None:
+    if settings.tls_cert is None:
+        raise Cannot("GATEWAY_TLS_CERT: a box joins over HTTPS only, so this must name the file")
+    try:
+        seen = fingerprint(settings.tls_cert)
+    except (OSError, ValueError) as error:
+        raise Cannot(f"GATEWAY_TLS_CERT: {settings.tls_cert} holds no certificate") from error
+    name, secret = await boxes.add_box(
+        db,
+        municipality=await _whose(db, arguments),
+        home=arguments.home,
+        now=clock_from(settings.clock).now(),
+    )
+    print(name)  # noqa: T201 - the command's answer
+    print(code(settings.public_address, seen, name, secret))  # noqa: T201
+
+
+async def _whose(db: Connection, arguments: argparse.Namespace) -> int:
+    """The municipality named, or the home's."""
+    if arguments.municipality is not None:
+        return await municipality(db, arguments.municipality, create=False)
+    if arguments.home is None:
+        raise Cannot("say --home or --municipality")
+    found = await boxes.municipality_of(db, arguments.home)
+    if found is None:
+        raise LookupError(f"there is no home {arguments.home}")
+    return found
+
+
+async def _list(db: Connection) -> None:
+    for box in await boxes.boxes(db):
+        joined = f"joined {box.joined:%Y-%m-%d %H:%M} UTC" if box.joined else "not joined"
+        contact = "in contact" if box.contact else "no contact"
+        print(f"{box.name}  {box.municipality}  home {box.home or '-'}  {joined}  {contact}")  # noqa: T201
