@@ -23,6 +23,8 @@ _AGAIN: Mapping[Kind, str] = {
     "dose_missed": "Igen",
     "night_door": "Igen",
 }
+_HAPPENED: tuple[Kind, ...] = ("call_pressed", "unknown_device")
+"""A press is over at once; that its case "ended" would tell staff what is not so."""
 _RULE_OF: Mapping[Kind, str] = {"unknown_device": "call_pressed"}
 
 
@@ -94,13 +96,10 @@ class _Desk:
         self.new_id = new_id
         self.findings = list(file.findings)
         self.alerts = {alert.public: alert for alert in file.alerts}
-        self.events: set[str] = set()
         self.notices: list[tuple[UUID, NoticeType]] = []
 
     def take(self, judged: Judged) -> None:
         rule = judged.rule
-        if rule.event:
-            self.events.add(rule.name)
         left = [index for index, kept in enumerate(self.findings) if kept.rule == rule.name]
         for found in judged.judgement.findings:
             same = [index for index in left if _is_same(self.findings[index], found)]
@@ -226,7 +225,7 @@ class _Desk:
             since=since,
             raised=min(alert.raised, max(self.now, since)),
             reason=self._reason(alert, valid, others),
-            ended=self._ended(alert, valid),
+            ended=None if alert.kind in _HAPPENED else self._ended(alert, valid),
         )
 
     def _reason(self, alert: Alert, own: Sequence[Kept], others: Sequence[Kept]) -> str:
@@ -240,7 +239,7 @@ class _Desk:
         return " ".join([text, *(kept.reason for kept in others)])
 
     def _ended(self, alert: Alert, own: Sequence[Kept]) -> datetime | None:
-        if own[0].rule in self.events or any(kept.state in ("holds", "unknown") for kept in own):
+        if any(kept.state in ("holds", "unknown") for kept in own):
             return None
         if all(kept.state == "withdrawn" for kept in own):
             return alert.ended or self.now

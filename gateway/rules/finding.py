@@ -1,9 +1,9 @@
 """What a rule concluded, what it was given to conclude from, and what a rule is."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -112,7 +112,7 @@ class Rule(Generic[S]):
     fact its window must begin. What has ended longer than `history_after` before it was found
     becomes history and wakes nobody; None: it alerts however late it was found. It is late when
     found more than `late_after` after it began. Findings of a rule that `joins` go to an open
-    alert of the same kind. An `event` happens: its alert never shows as ended.
+    alert of the same kind.
     """
 
     name: str
@@ -123,15 +123,14 @@ class Rule(Generic[S]):
     late_after: timedelta = timedelta(minutes=15)
     history_after: timedelta | None = None
     joins: bool = False
-    event: bool = False
 
-    def configured(self, stored: Mapping[str, Any]) -> S:
+    def configured(self, stored: object) -> S:
         """Return the settings of a stored rule version, defaults filled in.
 
         Durations are seconds or ISO 8601 text, local times "HH:MM". Raises BadSettings.
         """
         try:
-            return TypeAdapter(type(self.defaults)).validate_python(dict(stored))
+            return TypeAdapter(type(self.defaults)).validate_python(stored)
         except ValidationError as error:
             raise BadSettings(f"rule {self.name}: {error}") from error
 

@@ -89,5 +89,4 @@ RULE = Rule(
     defaults=Settings(),
     late_after=timedelta(minutes=5),
     joins=True,
-    event=True,
 )

@@ -157,6 +157,7 @@ CREATE TABLE access_log (
     hash bytea,
     PRIMARY KEY (municipality, id)
 );
+CREATE INDEX access_log_citizen ON access_log (municipality, citizen, at DESC);
 
 CREATE TABLE team (
     municipality integer NOT NULL,
@@ -474,6 +475,9 @@ CREATE TABLE finding (
 );
 CREATE INDEX finding_citizen ON finding (municipality, citizen, rule, since DESC);
 CREATE INDEX finding_alert ON finding (municipality, alert);
+CREATE INDEX finding_open ON finding (municipality, citizen)
+    WHERE state = 'unknown' OR (rule = 'box_silent' AND state = 'holds');
+COMMENT ON INDEX finding_open IS 'findings that are compared again however old they are';
 
 CREATE TABLE alert_move (
     municipality integer NOT NULL,
@@ -539,6 +543,8 @@ GRANT UPDATE (config_published) ON edge TO trygport_ingest;
 GRANT USAGE ON SEQUENCE batch TO trygport_ingest;
 
 GRANT DELETE ON pending, deadline TO trygport_watch;
+GRANT UPDATE (lane) ON pending TO trygport_watch;
+COMMENT ON COLUMN pending.lane IS 'watch may lock the row: two workers then look at different batches';
 GRANT INSERT, UPDATE ON watched, deadline, finding, alert, notice TO trygport_watch;
 GRANT UPDATE (district) ON citizen TO trygport_watch;
 COMMENT ON COLUMN citizen.district IS 'watch may lock the row: that is how a citizen is claimed';

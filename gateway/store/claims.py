@@ -1,0 +1,187 @@
+"""What is left to judge, and the right to judge it: pending batches, deadlines, citizens."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.home import Citizen
+from gateway.store.pool import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """One stored batch that is not judged yet."""
+
+    municipality: int
+    number: int
+    earliest: datetime
+    citizens: tuple[Citizen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A citizen whom nobody else judges until this transaction ends."""
+
+    citizen: Citizen
+    district: int
+    home: int
+    zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """When the citizen must be judged; `mark` changes whenever somebody sets it anew."""
+
+    due: datetime
+    mark: str
+
+
+# Locked as well as the citizens: two workers then look at different batches from the start.
+_PENDING = """
+    SELECT municipality, id, earliest, citizens FROM pending
+    WHERE lane = ANY ($1::text[])
+    ORDER BY lane DESC, id LIMIT $2
+    FOR UPDATE SKIP LOCKED
+"""
+_CITIZENS = """
+    SELECT c.municipality, c.id, c.district, c.home, h.zone
+    FROM unnest($1::integer[], $2::integer[]) AS w (municipality, id)
+    JOIN citizen c ON c.municipality = w.municipality AND c.id = w.id
+    JOIN home h ON h.municipality = c.municipality AND h.id = c.home
+    ORDER BY c.municipality, c.id
+"""
+CITIZENS_LOCK = "FOR NO KEY UPDATE OF c SKIP LOCKED"
+"""What makes a claim one: without it two workers judge the same citizen (a test shows it)."""
+
+_DUE = """
+    SELECT municipality, citizen FROM deadline WHERE due <= $1 ORDER BY due LIMIT $2
+"""
+_DEADLINES = """
+    SELECT d.municipality, d.citizen, d.due, d.xmin::text AS mark
+    FROM unnest($1::integer[], $2::integer[]) AS w (municipality, citizen)
+    JOIN deadline d ON d.municipality = w.municipality AND d.citizen = w.citizen
+"""
+_NEXT_DUE = "SELECT min(due) FROM deadline"
+# In ascending streams, like every other writer of `watched`.
+_JUDGED = """
+    WITH judged AS (
+        DELETE FROM pending p
+        USING unnest($1::integer[], $2::bigint[]) AS w (municipality, id)
+        WHERE p.municipality = w.municipality AND p.id = w.id
+        RETURNING p.municipality, p.stream, p.range
+    )
+    INSERT INTO watched AS w (municipality, stream, watched)
+    SELECT municipality, stream, range_agg(range) FROM judged
+    GROUP BY municipality, stream ORDER BY municipality, stream
+    ON CONFLICT (municipality, stream) DO UPDATE SET watched = w.watched + EXCLUDED.watched
+"""
+# A deadline that somebody set while we judged (contact changed, a plan was made) stays theirs.
+_MOVED = """
+    UPDATE deadline d SET due = w.due
+    FROM unnest($1::integer[], $2::integer[], $3::text[], $4::timestamptz[])
+        AS w (municipality, citizen, mark, due)
+    WHERE d.municipality = w.municipality AND d.citizen = w.citizen AND d.xmin::text = w.mark
+"""
+_DROPPED = """
+    DELETE FROM deadline d
+    USING unnest($1::integer[], $2::integer[], $3::text[]) AS w (municipality, citizen, mark)
+    WHERE d.municipality = w.municipality AND d.citizen = w.citizen AND d.xmin::text = w.mark
+"""
+_SET = """
+    INSERT INTO deadline AS d (municipality, citizen, due)
+    SELECT * FROM unnest($1::integer[], $2::integer[], $3::timestamptz[])
+    ON CONFLICT (municipality, citizen) DO UPDATE SET due = LEAST(d.due, EXCLUDED.due)
+"""
+
+
+async def oldest_pending(db: Connection, lanes: Sequence[str], limit: int) -> list[Pending]:
+    """Return batches to judge, urgent ones first, that no other worker is looking at."""
+    return [
+        Pending(
+            municipality=row["municipality"],
+            number=row["id"],
+            earliest=row["earliest"],
+            citizens=tuple(Citizen(row["municipality"], number) for number in row["citizens"]),
+        )
+        for row in await db.fetch(_PENDING, list(lanes), limit)
+    ]
+
+
+async def due_citizens(db: Connection, now: datetime, limit: int) -> list[Citizen]:
+    """Return citizens whose deadline has come, the longest due first."""
+    rows = await db.fetch(_DUE, now, limit)
+    return [Citizen(row["municipality"], row["citizen"]) for row in rows]
+
+
+async def claim(db: Connection, citizens: Collection[Citizen]) -> dict[Citizen, Claimed]:
+    """Lock those of the citizens that nobody else has; no waiting, so no deadlock."""
+    if not citizens:
+        return {}
+    rows = await db.fetch(_CITIZENS + CITIZENS_LOCK, *_columns(sorted(citizens)))
+    found = (
+        Claimed(
+            citizen=Citizen(row["municipality"], row["id"]),
+            district=row["district"],
+            home=row["home"],
+            zone=row["zone"],
+        )
+        for row in rows
+    )
+    return {claimed.citizen: claimed for claimed in found}
+
+
+async def deadlines(db: Connection, citizens: Collection[Citizen]) -> dict[Citizen, Deadline]:
+    """Return the deadlines as they are now: read them before the facts."""
+    rows = await db.fetch(_DEADLINES, *_columns(citizens))
+    return {
+        Citizen(row["municipality"], row["citizen"]): Deadline(due=row["due"], mark=row["mark"])
+        for row in rows
+    }
+
+
+async def next_due(pool: Pool) -> datetime | None:
+    """Return the first deadline of all, None when there is none."""
+    return await pool.fetchval(_NEXT_DUE)
+
+
+async def finish(db: Connection, judged: Iterable[Pending]) -> None:
+    """Take the batches from what is left to do, and say that they are watched."""
+    rows = [(one.municipality, one.number) for one in judged]
+    if rows:
+        await db.execute(_JUDGED, [row[0] for row in rows], [row[1] for row in rows])
+
+
+async def set_deadlines(
+    db: Connection,
+    before: Mapping[Citizen, Deadline],
+    after: Mapping[Citizen, datetime | None],
+) -> None:
+    """Set when each citizen must be judged again; None: not before something is heard."""
+    moved = [
+        (citizen, before[citizen].mark, due)
+        for citizen, due in after.items()
+        if citizen in before and due is not None and due != before[citizen].due
+    ]
+    dropped = [
+        (citizen, before[citizen].mark)
+        for citizen, due in after.items()
+        if citizen in before and due is None
+    ]
+    new = [
+        (citizen, due)
+        for citizen, due in after.items()
+        if citizen not in before and due is not None
+    ]
+    if moved:
+        marks, dues = [one[1] for one in moved], [one[2] for one in moved]
+        await db.execute(_MOVED, *_columns([one[0] for one in moved]), marks, dues)
+    if dropped:
+        marks = [one[1] for one in dropped]
+        await db.execute(_DROPPED, *_columns([one[0] for one in dropped]), marks)
+    if new:
+        await db.execute(_SET, *_columns([one[0] for one in new]), [one[1] for one in new])
+
+
+def _columns(citizens: Iterable[Citizen]) -> tuple[list[int], list[int]]:
+    pairs = [(one.municipality, one.number) for one in citizens]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
