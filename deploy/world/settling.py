@@ -1,0 +1,122 @@
+"""Settles a municipality: its people, homes, boxes and devices, as an installer would."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from deploy.world.api import Api, Json
+from deploy.world.stack import Stack
+from edge.identity import Identity
+from edge.join import join, read_code
+from gateway.clock import clock_from
+from gateway.edges.joining import join as account_for
+from gateway.store.boxes import add_box
+from gateway.store.pool import connect, connect_owner
+
+MUNICIPALITY = "Prøvekommune"
+DISTRICT = "Distrikt Nord"
+NURSE = "sygeplejerske"
+"""The login of the demo's own nurse account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """What opens the doors: the nurse's password, her key, and the installer's key."""
+
+    password: str
+    nurse: str = field(repr=False)
+    installer: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A home with one citizen and a box that has joined."""
+
+    home: str
+    citizen: str
+    name: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """One device to be placed; `more` is what else the API takes (`from`, `dose_plan`)."""
+
+    address: str
+    model: str
+    role: str
+    room: str
+    more: Json = field(default_factory=dict[str, Any])
+
+
+def add_people(stack: Stack) -> People:
+    """Make municipality, district and accounts by the gateway's own commands."""
+    where = ("--municipality", MUNICIPALITY, "--district", DISTRICT, "--create")
+    add = ("people", "add", *where)
+    nurse = ("--name", "Nora Nattevagt", "--role", "staff")
+    return People(
+        password=stack.command(*add, "--login", NURSE, *nurse),
+        nurse=stack.command(*add, "--login", "vagtplan", *nurse, "--key"),
+        installer=stack.command(*add, "--login", "installation", "--role", "planner", "--key"),
+    )
+
+
+async def settle(api: Api, stack: Stack, name: str, *, zone: str, folder: Path) -> Settled:
+    """One home whose box joins with its CODE over HTTPS, as a technician would let it."""
+    home = await api.new_home(district=DISTRICT, zone=zone, name=name)
+    told = await asyncio.to_thread(stack.command, "edges", "add", "--home", home["id"])
+    code = read_code(told.splitlines()[-1])
+    identity = await asyncio.to_thread(join, code, folder, version="0")
+    return _settled(home, name, identity)
+
+
+async def settle_many(
+    api: Api, stack: Stack, names: Sequence[str], *, zone: str
+) -> Sequence[Settled]:
+    """Many homes at once: the boxes join by the gateway's own functions, without its command.
+
+    (The public way is held to thirty boxes a minute from one address, rightly.)
+    """
+    settings = stack.settings()
+    now = clock_from(settings.clock).now
+    found: list[Settled] = []
+    async with connect_owner(settings) as owner, connect(settings, "api") as pool:
+        municipality = await owner.fetchval("SELECT id FROM municipality LIMIT 1")
+        for name in names:
+            home = await api.new_home(district=DISTRICT, zone=zone, name=name)
+            edge, secret = await add_box(
+                owner, municipality=municipality, home=UUID(home["id"]), now=now()
+            )
+            account = await account_for(pool, settings, edge, secret, now())
+            identity = Identity(
+                edge=edge,
+                broker=account.broker,
+                ca=account.ca,
+                username=edge,
+                password=account.password,
+            )
+            found.append(_settled(home, name, identity))
+    return found
+
+
+async def fit(api: Api, citizen: str, fittings: Iterable[Fitting]) -> dict[str, str]:
+    """Place devices with a citizen; their outside ids by address."""
+    placed: dict[str, str] = {}
+    for each in fittings:
+        answer = await api.place(
+            each.address,
+            model=each.model,
+            citizen=citizen,
+            role=each.role,
+            room=each.room,
+            **each.more,
+        )
+        placed[each.address] = str(answer["device"])
+    return placed
+
+
+def _settled(home: Json, name: str, identity: Identity) -> Settled:
+    return Settled(home=home["id"], citizen=home["citizens"][0]["id"], name=name, identity=identity)
