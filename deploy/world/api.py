@@ -77,12 +77,22 @@ class Api:
                 return found
             await asyncio.sleep(_AGAIN)
 
+    async def all_in_contact(self, *, seconds: float) -> None:
+        """Wait until every box that joined is in contact. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while await self._without_contact():
+                await asyncio.sleep(_AGAIN)
+
     async def new_home(self, *, district: str, zone: str, name: str, address: str = "") -> Json:
         """A home with one citizen."""
         citizen = {"name": name, "address": address}
         return await self.post(
             "/homes", {"district": district, "zone": zone, "citizens": [citizen]}
         )
+
+    async def _without_contact(self) -> list[Json]:
+        edges = await self.all("/edges", limit=200)
+        return [edge for edge in edges if edge["joined"] and not edge["contact"]]
 
     async def place(
         self,

@@ -24,7 +24,7 @@ def night_doors(path: Path, zone: ZoneInfo) -> frozenset[tuple[str, date]]:
             for row in csv.DictReader(lines)
             if row["kind"] == "door"
         ]
-    return frozenset((home, _evening(at)) for home, at in doors if _is_night(at))
+    return frozenset((home, evening(at)) for home, at in doors if _is_night(at))
 
 
 def _local(text: str, zone: ZoneInfo) -> datetime:
@@ -37,5 +37,6 @@ def _is_night(at: datetime) -> bool:
     return at.hour >= NIGHT_BEGINS or at.hour < NIGHT_ENDS
 
 
-def _evening(at: datetime) -> date:
+def evening(at: datetime) -> date:
+    """The local date on which the night of a local time began."""
     return at.date() if at.hour >= NIGHT_BEGINS else at.date() - timedelta(days=1)
