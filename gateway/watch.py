@@ -191,7 +191,6 @@ async def _work(
 ) -> None:
     async with listening(pool, "pending") as bell:
         while True:
-            bell.clear()
             rounds = [await watch.judge_due()] if due else []
             if clock.driven and any(one.done for one in rounds):
                 continue

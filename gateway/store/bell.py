@@ -1,18 +1,30 @@
-"""Rings when the database announces something; announcements are a hint, never the only way."""
+"""Waiting for the database to say that something is new, or for a while, whichever is first."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from gateway.store.pool import DatabaseDown, Pool
 
 
 class Bell:
-    """One listened-to channel. Clear it before looking, wait after nothing was found."""
+    """Rings when a channel is notified. A hint, never the only way: whoever waits also polls."""
 
     def __init__(self) -> None:
-        self.lost = False
         self._rung = asyncio.Event()
+        self.lost = False
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether it rang within that time. Raises DatabaseDown when it cannot ring any more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        if self.lost:
+            raise DatabaseDown("the connection that listens is lost")
+        rang = self._rung.is_set()
+        self._rung.clear()
+        return rang
 
     def ring(self, *_: object) -> None:
         self._rung.set()
@@ -21,31 +33,19 @@ class Bell:
         self.lost = True
         self._rung.set()
 
-    def clear(self) -> None:
-        self._rung.clear()
 
-    async def wait(self, seconds: float) -> None:
-        """Return when it rang since it was cleared, or after so many seconds.
-
-        Raises DatabaseDown when its connection is lost: nothing would ring any more.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        if self.lost:
-            raise DatabaseDown("the connection that listens is lost")
-
-
-@contextlib.asynccontextmanager
-async def listening(pool: Pool, channel: str) -> AsyncGenerator[Bell]:
-    """Listen to a channel for as long as the block runs. Raises DatabaseDown."""
+@asynccontextmanager
+async def listening(pool: Pool, *channels: str) -> AsyncGenerator[Bell]:
+    """A bell on a connection of its own. Raises DatabaseDown."""
     bell = Bell()
-    async with pool.acquire() as connection:
-        await connection.add_listener(channel, bell.ring)
-        connection.add_termination_listener(bell.lose)
+    async with pool.acquire() as db:
+        db.add_termination_listener(bell.lose)
+        for channel in channels:
+            await db.add_listener(channel, bell.ring)
         try:
             yield bell
         finally:
-            if not bell.lost:
-                connection.remove_termination_listener(bell.lose)
-                await connection.remove_listener(channel, bell.ring)
+            if not bell.lost:  # a lost connection has left the pool and takes no more calls
+                db.remove_termination_listener(bell.lose)
+                for channel in channels:
+                    await db.remove_listener(channel, bell.ring)
