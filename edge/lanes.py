@@ -29,7 +29,6 @@ A call is tried again every five seconds at the slowest: one message from each b
 """
 
 _STUBBORN = 3  # times that a batch may be first in line without a receipt before others pass it
-_ANY = 1 << 30
 _FEWEST = 1  # in flight while the gateway seems to be away: a probe
 
 
@@ -77,8 +76,10 @@ class Sender:
             return None
         self._not_before = 0
         run = spool.cut(self.lane, self._after, frames=self._pace.frames, octets=octets)
+        if run is None and self._after is not None and not self.sent:
+            # at the end of the lane: what was passed over on the way has its turn
+            run = spool.cut(self.lane, frames=self._pace.frames, octets=octets)
         if run is None:
-            self._start_over(spool, now)
             return None
         self._after = run.following
         sent = Sent(run=run, lane=self.lane, at=now, due=now + self._wait(self._pace.patience))
@@ -95,10 +96,10 @@ class Sender:
         self._failures = 0
         self._not_before = 0
 
-    def refused(self, sent: Sent, now: float) -> None:
-        """The broker says that nobody takes this batch: the gateway is away. Try again later."""
+    def refused(self, sent: Sent, now: float, *, away: bool) -> None:
+        """The broker gives this batch to nobody, `away`: because nobody is there. Later again."""
         if sent in self.sent:
-            self._again(sent, now, pause=self._wait(1))
+            self._again(None if away else sent, now, pause=self._wait(1))
 
     def expire(self, now: float) -> bool:
         """Go back when a batch's time is up; whether one's was."""
@@ -119,21 +120,15 @@ class Sender:
             times.append(self._not_before)
         return min(times, default=None)
 
-    def _start_over(self, spool: Waiting, now: float) -> None:
-        """At the end of the lane: what was passed over on the way has its turn after a while."""
-        if self._after is None or self.sent:
-            return
-        self._after = None
-        if spool.cut(self.lane, frames=1, octets=_ANY):
-            self._not_before = now + self._wait(self._pace.patience)
-
-    def _again(self, late: Sent, now: float, *, pause: float) -> None:
+    def _again(self, late: Sent | None, now: float, *, pause: float) -> None:
         self._failures += 1
         self._not_before = now + pause
         self.sent, self._after = [], self._past(late)
 
-    def _past(self, late: Sent) -> Place | None:
+    def _past(self, late: Sent | None) -> Place | None:
         """Behind a batch that never gets a receipt, so that it cannot hold up all the others."""
+        if late is None:
+            return None
         name = (late.run.stream, late.run.first)
         times = self._stubborn[1] + 1 if self._stubborn and self._stubborn[0] == name else 1
         self._stubborn = name, times

@@ -211,7 +211,8 @@ class Uplink:
                 self.published(sent)
             else:
                 self._log_refusal(code)
-                self._senders[sent.lane].refused(sent, now)
+                away = code == _NO_MATCHING_SUBSCRIBERS
+                self._senders[sent.lane].refused(sent, now, away=away)
         self.wake()
 
     def _log_refusal(self, code: int) -> None:
