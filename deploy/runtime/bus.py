@@ -1,12 +1,10 @@
 """Starts a private D-Bus on which any name may be owned, for the emulated Bluetooth service."""
 
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.runtime.paths import fits_a_socket
 from deploy.runtime.process import Guarded
+from deploy.runtime.scratch import folder_for_socket
 
 _CONFIGURATION = """\
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -34,26 +32,22 @@ class PrivateBus:
     """A dbus-daemon of ours; `address` goes into DBUS_SYSTEM_BUS_ADDRESS."""
 
     address: str
-    socket: Path
     _process: Guarded
-    _temporary: Path | None
 
     @classmethod
     def start(cls, folder: Path) -> "PrivateBus":
         """Start in the folder. Raises DidNotStart when dbus-daemon refuses."""
         folder.mkdir(parents=True, exist_ok=True)
-        fits = fits_a_socket(folder, longest_name="bus")
-        temporary = None if fits else Path(tempfile.mkdtemp(prefix="trygport-"))
-        socket = (temporary or folder) / "bus"
+        place = folder_for_socket(folder, name="bus")
+        place.mkdir(mode=0o700, exist_ok=True)
+        socket = place / "bus"
         socket.unlink(missing_ok=True)
         configuration = folder / "bus.conf"
         configuration.write_text(_CONFIGURATION.format(socket=socket))
         command = ["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={configuration}"]
-        process = Guarded.start(command, log=folder / "bus.log")
+        process = Guarded.start(command, log=folder / "bus.log", leftover=place)
         process.wait_until(socket.exists)
-        return cls(
-            address=f"unix:path={socket}", socket=socket, _process=process, _temporary=temporary
-        )
+        return cls(address=f"unix:path={socket}", _process=process)
 
     @property
     def pid(self) -> int:
@@ -63,6 +57,3 @@ class PrivateBus:
     def stop(self) -> None:
         """End it; whoever is connected is cut off."""
         self._process.stop()
-        self.socket.unlink(missing_ok=True)
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)

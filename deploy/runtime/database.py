@@ -1,18 +1,17 @@
 """Starts a private PostgreSQL cluster with TimescaleDB, and ends it in every way."""
 
 import os
-import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.runtime.paths import fits_a_socket, program
+from deploy.runtime.paths import program
 from deploy.runtime.ports import claim, free_port
 from deploy.runtime.process import DidNotStart, Guarded
+from deploy.runtime.scratch import folder_for_socket
 
 OWNER = "owner"
 """The cluster's superuser. Stages connect as their own roles, made by the migrations."""
@@ -78,7 +77,7 @@ class Database:
         made = cls(
             folder=folder,
             port=claim(port),
-            socket_folder=_socket_folder(folder),
+            socket_folder=folder_for_socket(folder, name=".s.PGSQL.65535"),
             log=folder / "log",
         )
         if fresh:
@@ -114,8 +113,6 @@ class Database:
         if self._process is not None:
             self._process.stop()
         self._process = None
-        if not self.socket_folder.is_relative_to(self.folder):
-            shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def restart(self) -> None:
         """Start again on the same port and data, after `stop` or `kill` or while running."""
@@ -129,6 +126,7 @@ class Database:
             log=self.log,
             # fast shutdown: sessions are ended, a last checkpoint is written
             stop_signal=signal.SIGINT,
+            leftover=None if self.socket_folder.is_relative_to(self.folder) else self.socket_folder,
         )
         self._process.wait_until(self._is_ready)
 
@@ -191,14 +189,6 @@ class Database:
         return bool(lines) and lines[0] == str(self.pid) and lines[-1] == "ready"
 
 
-def _socket_folder(folder: Path) -> Path:
-    """In the folder if a socket's path may be that long, else a short one of our own."""
-    inside = folder / "socket"
-    if fits_a_socket(inside, longest_name=".s.PGSQL.65535"):
-        return inside
-    return Path(tempfile.mkdtemp(prefix="trygport-"))
-
-
 def _belonging_to_the_server(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.geteuid() == 0:
@@ -213,6 +203,8 @@ def _as_the_server(folder: Path) -> Sequence[str]:
     if not _everybody_may_enter(folder):
         caps = "+dac_override,+dac_read_search"
         command += [f"--inh-caps={caps}", f"--ambient-caps={caps}"]
+        # access(2) of another user than root would otherwise be asked without them
+        command += ["--securebits=+no_setuid_fixup"]
     # a change of user forgets whose death to follow, so it is said again
     return (*command, "--pdeathsig", "KILL", "--no-new-privs")
 

@@ -1,10 +1,10 @@
 """Stands between a service and the program that wants it, so that neither outlives the other.
 
-Run as a script of its own, standard library only: `guard.py SIGNAL GRACE -- COMMAND…`. It says
-the process number of the command on standard output. When its standard input closes, or the
-program that started it is gone (also by kill -9), it sends SIGNAL, waits GRACE seconds, and then
-kills whatever is left; when the command ends by itself, it kills what the command left behind.
-Its exit code is the command's.
+Run as a script of its own, standard library only: `guard.py SIGNAL GRACE LEFTOVER -- COMMAND…`.
+It says the process number of the command on standard output. When its standard input closes, or
+the program that started it is gone (also by kill -9), it sends SIGNAL, waits GRACE seconds, and
+then kills whatever is left; when the command ends by itself, it kills what the command left
+behind. The folder LEFTOVER, if one is named, goes in either case. Its exit code is the command's.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import ctypes
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ GLANCE = 1.0
 def main(arguments: list[str]) -> int:
     """Start the command, outlive it, and leave nothing of it."""
     ctypes.CDLL(None, use_errno=True).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    stop_signal, grace, command = int(arguments[0]), float(arguments[1]), arguments[3:]
+    number, grace, leftover, _, *command = arguments
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, OPEN_FILES), most))
     parent = os.getppid()
@@ -44,11 +45,13 @@ def main(arguments: list[str]) -> int:
     sys.stdout.flush()
     ended = os.pidfd_open(child.pid)
     if _nobody_wants_it(ended, parent):
-        child.send_signal(stop_signal)
-        select.select([ended], [], [], grace)
+        child.send_signal(int(number))
+        select.select([ended], [], [], float(grace))
     child.kill()
     code = child.wait()
     _kill_orphans()
+    if leftover:
+        shutil.rmtree(leftover, ignore_errors=True)
     return code if code >= 0 else 128 - code
 
 

@@ -15,6 +15,7 @@ from deploy.runtime.paths import DEPLOY, PREFIX, PYTHON, ROOT, RUNTIME, VENV
 from deploy.runtime.steps import Stamp, digest, last_line, run, step
 
 LOCK = DEPLOY / "requirements.lock"
+BUILDERS = ("uv", "setuptools")
 
 
 def build_venv() -> None:
@@ -27,13 +28,13 @@ def build_venv() -> None:
         shutil.rmtree(VENV, ignore_errors=True)
         with step("python packages: make the virtual environment"):
             run([sys.executable, "-m", "venv", VENV], failed=_refused)
-            _install_uv()
+            _install_builders()
             made.write()
     if not synced.is_current():
         with step("python packages: fetch and install what is locked"):
             # interrupted in the middle of a package it could not be trusted, and is made anew
             made.file.unlink()
-            _uv("sync", "--require-hashes", str(LOCK))
+            _uv("sync", "--require-hashes", "--no-build-isolation", str(LOCK))
             made.write()
             synced.write()
     if not installed.is_current():
@@ -65,11 +66,14 @@ def environment() -> dict[str, str]:
     return known
 
 
-def _install_uv() -> None:
-    """By pip, with the hashes that the lock has for it, so that its version stands once."""
-    wanted = RUNTIME / "cache" / "uv.lock"
+def _install_builders() -> None:
+    """By pip, with the hashes that the lock has for them, so that each version stands once.
+
+    A package that comes only as source is built with these, not with what its build asks for.
+    """
+    wanted = RUNTIME / "cache" / "builders.lock"
     wanted.parent.mkdir(parents=True, exist_ok=True)
-    wanted.write_text(_locked("uv"))
+    wanted.write_text("".join(_locked(name) for name in BUILDERS))
     quiet = ["--quiet", "--no-cache-dir", "--disable-pip-version-check", "--no-input"]
     command = [PYTHON, "-m", "pip", "install", *quiet, "--require-hashes", "--no-deps"]
     run([*command, "-r", wanted], env=environment(), failed=_refused)
@@ -83,7 +87,9 @@ def _locked(name: str) -> str:
 
 
 def _uv(*arguments: str) -> None:
-    env = environment()
+    temporary = RUNTIME / "cache" / "temporary"
+    temporary.mkdir(parents=True, exist_ok=True)
+    env = {**environment(), "TMPDIR": str(temporary)}
     index = _pips_index()
     if index and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & env.keys():
         env["UV_DEFAULT_INDEX"] = index

@@ -1,6 +1,5 @@
 """Where things are: the checkout, its private runtime folder, and what stands in them."""
 
-import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -11,9 +10,6 @@ VENV = RUNTIME / "venv"
 PYTHON = VENV / "bin" / "python"
 RUN = RUNTIME / "run"
 """Folders of services that run now; each is swept when its owner is gone."""
-
-LONGEST_SOCKET = 107
-"""Bytes in the path of a Unix socket: `sun_path` of unix(7), less its closing zero."""
 
 
 def program(name: str) -> Path:
@@ -27,8 +23,3 @@ def program(name: str) -> Path:
         if found.exists():
             return found
     raise FileNotFoundError(f"{name} is not in {PREFIX}; run ./deploy/test once to set it up")
-
-
-def fits_a_socket(folder: Path, *, longest_name: str) -> bool:
-    """Whether a socket of that name may lie in the folder."""
-    return len(os.fsencode(folder / longest_name)) <= LONGEST_SOCKET

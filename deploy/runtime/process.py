@@ -40,12 +40,15 @@ class Guarded:
         env: Mapping[str, str] | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         grace: float = 10.0,
+        leftover: Path | None = None,
     ) -> "Guarded":
         """Start the command; what it says goes to the end of `log`.
 
-        `stop` sends `stop_signal` and waits `grace` seconds before it kills.
+        `stop` sends `stop_signal` and waits `grace` seconds before it kills; the folder
+        `leftover` goes when the command has ended, however it did.
         """
-        asked = [str(int(stop_signal)), str(grace), "--", *map(str, command)]
+        settings = [str(int(stop_signal)), str(grace), str(leftover or "")]
+        asked = [*settings, "--", *map(str, command)]
         with log.open("ab") as output:
             guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_GUARD), *asked],

@@ -3,11 +3,15 @@
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.runtime.paths import RUN
+
+LONGEST_SOCKET = 99
+"""Bytes that dbus-daemon allows in a socket's path; unix(7) allows everybody else 107."""
 
 
 @contextmanager
@@ -15,12 +19,26 @@ def scratch_folder() -> Generator[Path]:
     """A new folder that goes when the block ends, or at the next call after a crash."""
     RUN.mkdir(parents=True, exist_ok=True)
     _sweep()
-    folder = RUN / f"{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(2)}"
+    folder = _new_folder()
     folder.mkdir()
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def folder_for_socket(folder: Path, *, name: str) -> Path:
+    """Where a socket of that name may lie: in the folder, or somewhere with a shorter path.
+
+    The place is not made yet; one outside of the folder is for the caller to remove.
+    """
+    places = (folder / "socket", _new_folder())
+    fitting = (place for place in places if len(os.fsencode(place / name)) <= LONGEST_SOCKET)
+    return next(fitting, None) or Path(tempfile.mkdtemp(prefix="trygport-"))
+
+
+def _new_folder() -> Path:
+    return RUN / f"{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(2)}"
 
 
 def _sweep() -> None:

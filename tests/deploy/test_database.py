@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.runtime.paths import LONGEST_SOCKET
+from deploy.runtime.scratch import LONGEST_SOCKET
 from deploy.runtime.services import Database, DatabaseRefused, OneDatabase
 
 

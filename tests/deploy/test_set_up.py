@@ -23,7 +23,7 @@ from deploy.runtime.machine import (
 from deploy.runtime.paths import DEPLOY, ROOT, RUNTIME
 from deploy.runtime.steps import Stamp, replace_folder, run
 
-OFFLINE = ("unshare", "--map-root-user", "--net")
+OFFLINE = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--net")
 QUICK = 5.0
 """Seconds that the issue allows a second start."""
 
