@@ -10,7 +10,7 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
-from dbus_fast import DBusError, Message, MessageFlag, MessageType, Variant
+from dbus_fast import DBusError, Message, MessageFlag, MessageType, RequestNameReply, Variant
 from dbus_fast.aio import MessageBus
 
 from deploy.world.bluez_agent import Agents
@@ -37,6 +37,10 @@ from deploy.world.peripheral import Advertisement, Peripheral
 _NAME = "org.bluez"
 _BUS = "org.freedesktop.DBus"
 _log = logging.getLogger(__name__)
+
+
+class NameTaken(Exception):
+    """A bus holds one org.bluez; give each emulated one a bus of its own."""
 
 
 class Bluez:
@@ -86,14 +90,19 @@ class Bluez:
         return bool(self._scan.sessions) or any(self._monitors.patterns.values())
 
     async def start(self, address: str) -> None:
-        """Appear as org.bluez on the bus at this address, with a powered adapter and no devices."""
+        """Appear as org.bluez on the bus at this address, with a powered adapter and no devices.
+
+        Raises NameTaken when another org.bluez is there.
+        """
         self._bus_address = address
         bus = await MessageBus(bus_address=address, negotiate_unix_fd=True).connect()
         bus.add_message_handler(self._handle)
         await bus.call(_watch_clients())
         self._bus = bus
         self._show_adapter()
-        await bus.request_name(_NAME)
+        if await bus.request_name(_NAME) is not RequestNameReply.PRIMARY_OWNER:
+            await self.stop()
+            raise NameTaken(f"another {_NAME} is on {address}")
 
     async def stop(self) -> None:
         """Leave the bus; devices and links are forgotten, peripherals stay within range."""
@@ -149,8 +158,9 @@ class Bluez:
         powered = bool(self.objects.value(self.adapter, ADAPTER, "Powered"))
         if self._bus is None or self.faults.deaf or not powered:
             return
-        if self._scan.hears(said, peripheral.rssi) or self._monitors.hears(said):
-            self._devices.hear(peripheral, said)
+        actively = self._scan.hears(said, peripheral.rssi)
+        if actively or self._monitors.hears(said):
+            self._devices.hear(peripheral, said, actively=actively)
 
     def lose(self, peripheral: Peripheral) -> None:
         """The link to a peripheral has broken."""
@@ -199,6 +209,7 @@ class Bluez:
         return True
 
     async def _answer(self, call: Message, working: Coroutine[Any, Any, Message]) -> None:
+        reply = Message.new_error(call, "org.bluez.Error.Failed", "the emulated BlueZ has failed")
         try:
             self._check_object(call)
             reply = await working
@@ -206,8 +217,8 @@ class Bluez:
             reply = Message.new_error(call, error.type, error.text)
         finally:
             working.close()
-        if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
-            await self._send_reply(reply)
+            if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
+                await self._send_reply(reply)
 
     async def _send_reply(self, reply: Message) -> None:
         """Send, and close the descriptors that travelled with it: the client has its own now."""

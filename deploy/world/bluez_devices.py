@@ -1,7 +1,7 @@
 """The devices that the emulated adapter has heard, and the links to them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from dbus_fast import Message, Variant
@@ -12,6 +12,7 @@ from deploy.world.peripheral import Advertisement, Central, Peripheral, long_uui
 
 _NOTICEABLE_DB = 8
 """BlueZ tells a new signal strength only when it differs this much (RSSI_THRESHOLD)."""
+_DATA = ("ManufacturerData", "ServiceData")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,12 +43,17 @@ class Devices:
             (ADAPTER, "RemoveDevice"): self._remove,
         }
 
-    def hear(self, peripheral: Peripheral, said: Advertisement) -> None:
-        """Show what was broadcast: a new object, or what differs in the old one."""
+    def hear(self, peripheral: Peripheral, said: Advertisement, *, actively: bool) -> None:
+        """Show what was broadcast: a new object, or what is news about the old one.
+
+        BlueZ 5.66 repeats the data of every broadcast to an active scan, 5.82 tells only what
+        differs; in a passive scan the kernel already filters duplicates for both.
+        """
         path = self.path(peripheral)
         self.peripherals[path] = peripheral
+        repeated = _DATA if actively and self.version == "5.66" else ()
         if self.objects.has(path, DEVICE):
-            self.objects.change(path, DEVICE, self._news(path, peripheral, said))
+            self.objects.change(path, DEVICE, self._news(path, peripheral, said, repeated))
         else:
             self.objects.add(path, {DEVICE: self._fresh(peripheral, said)})
         self._forget_later(path)
@@ -175,11 +181,12 @@ class Devices:
             "RSSI": Variant("n", peripheral.rssi),
         }
 
-    def _news(self, path: str, peripheral: Peripheral, said: Advertisement) -> dict[str, Variant]:
-        """What BlueZ sends about a known device: 5.66 repeats its data, 5.82 only what differs."""
+    def _news(
+        self, path: str, peripheral: Peripheral, said: Advertisement, repeated: Collection[str]
+    ) -> dict[str, Variant]:
+        """What differs from what is shown, and what is repeated though it does not."""
         before = self.objects.properties(path, DEVICE)
         told = _told(said, before)
-        repeated = ("ManufacturerData", "ServiceData") if self.version == "5.66" else ()
         news = {
             name: value
             for name, value in told.items()

@@ -110,6 +110,23 @@ async def test_an_unchanged_advertisement_is_many_events_on_debian_12_and_one_on
     assert len(heard) == events
 
 
+@pytest.mark.parametrize("version", ["5.66", "5.82"])
+async def test_an_unchanged_advertisement_is_one_event_in_a_passive_scan(
+    radio: PrivateBus, version: Version
+) -> None:
+    motion = sensor()
+
+    async with (
+        daemon(radio.address, motion, version=version, experimental=True) as bluez,
+        hearing([FLAGS]) as heard,
+    ):
+        await until(lambda: bluez.listens)
+        for _ in range(6):
+            motion.advertise(service_data={"fcd2": MOTION})
+
+    assert len(heard) == 1
+
+
 @pytest.mark.parametrize(("version", "events"), [("5.66", 3), ("5.82", 2)])
 async def test_company_ids_accumulate_and_going_back_is_no_event_on_debian_13(
     radio: PrivateBus, version: Version, events: int
