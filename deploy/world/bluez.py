@@ -60,6 +60,7 @@ class Bluez:
         self.adapter = f"/org/bluez/{adapter}"
         self._address = address
         self._experimental = experimental
+        self._version = bluez
         self._bus: MessageBus | None = None
         self._bus_address = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,7 +77,6 @@ class Bluez:
             objects=self.objects,
             faults=self.faults,
             pace=pace,
-            version=bluez,
             adapter=self.adapter,
             central=self,
             resolved=self._gatt.show,
@@ -160,7 +160,8 @@ class Bluez:
             return
         actively = self._scan.hears(said, peripheral.rssi)
         if actively or self._monitors.hears(said):
-            self._devices.hear(peripheral, said, actively=actively)
+            repeating = actively and (self._version == "5.66" or self._scan.wants_duplicates)
+            self._devices.hear(peripheral, said, repeating=repeating)
 
     def lose(self, peripheral: Peripheral) -> None:
         """The link to a peripheral has broken."""

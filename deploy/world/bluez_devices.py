@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 
 from dbus_fast import Message, Variant
 
-from deploy.world.bluez_faults import Faults, Pace, Version, busy, not_ready, refused
+from deploy.world.bluez_faults import Faults, Pace, busy, not_ready, refused
 from deploy.world.bluez_objects import ADAPTER, DEVICE, NO, YES, Methods, Objects, Properties, done
 from deploy.world.peripheral import Advertisement, Central, Peripheral, long_uuid
 
-_NOTICEABLE_DB = 8
-"""BlueZ tells a new signal strength only when it differs this much (RSSI_THRESHOLD)."""
 _DATA = ("ManufacturerData", "ServiceData")
 
 
@@ -22,7 +20,6 @@ class Devices:
     objects: Objects
     faults: Faults
     pace: Pace
-    version: Version
     adapter: str
     central: Central
     resolved: Callable[[str, Peripheral], None]
@@ -43,15 +40,16 @@ class Devices:
             (ADAPTER, "RemoveDevice"): self._remove,
         }
 
-    def hear(self, peripheral: Peripheral, said: Advertisement, *, actively: bool) -> None:
+    def hear(self, peripheral: Peripheral, said: Advertisement, *, repeating: bool) -> None:
         """Show what was broadcast: a new object, or what is news about the old one.
 
-        BlueZ 5.66 repeats the data of every broadcast to an active scan, 5.82 tells only what
-        differs; in a passive scan the kernel already filters duplicates for both.
+        `repeating` tells its data again though they do not differ. So does BlueZ 5.66 in every
+        active scan, and 5.82 when the scan's filter asks for it; never in a passive scan, where
+        the kernel filters duplicates.
         """
         path = self.path(peripheral)
         self.peripherals[path] = peripheral
-        repeated = _DATA if actively and self.version == "5.66" else ()
+        repeated = _DATA if repeating else ()
         if self.objects.has(path, DEVICE):
             self.objects.change(path, DEVICE, self._news(path, peripheral, said, repeated))
         else:
@@ -194,8 +192,8 @@ class Devices:
         }
         if "Name" in news:
             news["Alias"] = news["Name"]
-        rssi: int | None = self.objects.value(path, DEVICE, "RSSI")
-        if rssi is None or abs(rssi - peripheral.rssi) >= _NOTICEABLE_DB:
+        # a scan with a filter, as bleak's always are, tells every difference in strength
+        if self.objects.value(path, DEVICE, "RSSI") != peripheral.rssi:
             news["RSSI"] = Variant("n", peripheral.rssi)
         return news
 

@@ -32,6 +32,12 @@ class Scan:
             (ADAPTER, "StopDiscovery"): self._stop,
         }
 
+    @property
+    def wants_duplicates(self) -> bool:
+        """Whether some scan asks for unchanged data: BlueZ's default, which bleak turns off."""
+        filters = (self.filters.get(client, {}) for client in self.sessions)
+        return any("DuplicateData" not in one or one["DuplicateData"].value for one in filters)
+
     def hears(self, said: Advertisement, rssi: int) -> bool:
         """Whether some client's filter lets this broadcast through."""
         filters = (self.filters.get(client, {}) for client in self.sessions)

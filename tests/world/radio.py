@@ -1,6 +1,7 @@
 """Fixtures: a private D-Bus, an emulated BlueZ on it, and the end of what bleak leaves behind."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -19,10 +20,8 @@ _GLANCE = 0.005
 
 @pytest.fixture(scope="session")
 def dbus(service_folder: Path) -> Iterator[PrivateBus]:
-    """One private D-Bus for the whole run."""
-    folder = service_folder / "dbus"
-    folder.mkdir()
-    daemon = PrivateBus.start(folder)
+    """One private D-Bus for the whole run of those tests that share this fixture."""
+    daemon = PrivateBus.start(Path(tempfile.mkdtemp(prefix="dbus-", dir=service_folder)))
     yield daemon
     daemon.stop()
 

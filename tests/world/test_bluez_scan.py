@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from bleak import BleakScanner
-from bleak.args.bluez import BlueZScannerArgs, OrPattern
+from bleak.args.bluez import BlueZDiscoveryFilters, BlueZScannerArgs, OrPattern
 from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
@@ -50,12 +50,16 @@ async def daemon(
 
 
 @asynccontextmanager
-async def hearing(patterns: Sequence[OrPattern] = ()) -> AsyncGenerator[Heard]:
+async def hearing(
+    patterns: Sequence[OrPattern] = (), *, duplicates: bool = False
+) -> AsyncGenerator[Heard]:
     heard: Heard = []
     scanner = BleakScanner(
         lambda device, said: heard.append((device, said)),
         scanning_mode="passive" if patterns else "active",
-        bluez=BlueZScannerArgs(or_patterns=[*patterns]),
+        bluez=BlueZScannerArgs(
+            or_patterns=[*patterns], filters=BlueZDiscoveryFilters(DuplicateData=duplicates)
+        ),
     )
     async with scanner:
         await settle()
@@ -110,6 +114,17 @@ async def test_an_unchanged_advertisement_is_many_events_on_debian_12_and_one_on
     assert len(heard) == events
 
 
+async def test_a_scan_that_asks_for_duplicates_hears_each_on_debian_13_too(bluez: Bluez) -> None:
+    motion = sensor()
+    bluez.add(motion)
+
+    async with hearing(duplicates=True) as heard:
+        for _ in range(6):
+            motion.advertise(service_data={"fcd2": MOTION})
+
+    assert len(heard) == 6
+
+
 @pytest.mark.parametrize("version", ["5.66", "5.82"])
 async def test_an_unchanged_advertisement_is_one_event_in_a_passive_scan(
     radio: PrivateBus, version: Version
@@ -141,14 +156,12 @@ async def test_company_ids_accumulate_and_going_back_is_no_event_on_debian_13(
     assert heard[-1][1].manufacturer_data == {0x0001: b"\x01", 0x0002: b"\x01"}
 
 
-async def test_a_stronger_signal_is_an_event_when_the_difference_is_noticeable(
-    bluez: Bluez,
-) -> None:
+async def test_a_stronger_signal_is_an_event_though_the_data_are_the_same(bluez: Bluez) -> None:
     motion = sensor(rssi=-80)
     bluez.add(motion)
 
     async with hearing() as heard:
-        for rssi in (-80, -75, -60):
+        for rssi in (-80, -80, -60):
             motion.rssi = rssi
             motion.advertise()
 
