@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import functools
 import importlib
 import random
 import signal
@@ -24,6 +25,9 @@ STAGES: Mapping[str, str] = {
     "api": "gateway.api.app",
 }
 """Each stage's module, loaded only where the stage runs; its `run` is a Stage."""
+
+SCREENS = "gateway.web.board"
+"""The module of the screens, whose `pages` the stage `api` serves."""
 
 COMMANDS: Mapping[str, str] = {"people": "gateway.people", "edges": "gateway.edges.joining"}
 """Each administrator's command and its module; `add_arguments` and `run` are as in Command."""
@@ -135,8 +139,14 @@ async def run(
     clock, health = clock_from(settings.clock), health or Health()
     async with asyncio.TaskGroup() as group:
         for name in names:
-            stage = cast("Stage", importlib.import_module(STAGES[name]).run)
-            group.create_task(_keep_running(name, stage, settings, clock, health), name=name)
+            group.create_task(_keep_running(name, _stage(name), settings, clock, health), name=name)
+
+
+def _stage(name: str) -> Stage:
+    stage = importlib.import_module(STAGES[name]).run
+    if name == "api":  # api and web do not know each other: they meet here
+        stage = functools.partial(stage, pages=(importlib.import_module(SCREENS).pages,))
+    return cast("Stage", stage)
 
 
 async def _keep_running(

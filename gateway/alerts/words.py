@@ -19,9 +19,9 @@ STATE: Mapping[State, str] = {
     "closed": "Afsluttet",
 }
 MOVE: Mapping[Move, str] = {
-    "take": "Tag",
-    "set_out": "Kør",
-    "arrive": "Er hos borgeren",
+    "take": "Tag alarmen",
+    "set_out": "Jeg er på vej",
+    "arrive": "Jeg er hos borgeren",
     "close": "Afslut",
     "reopen": "Genåbn",
     "hand_over": "Giv videre",

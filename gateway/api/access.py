@@ -164,22 +164,25 @@ class Door:
         """The word that this page's forms must bring."""
         return csrf_token(request.cookies.get(cookie_name(request), ""))
 
+    def wait(self, request: Request, login: str) -> int:
+        """Seconds until this login may be tried again; 0 when it may be now."""
+        try:
+            self._limits.check(known_as(login), client_address(request), self.now())
+        except TooOften as wait:
+            return wait.seconds
+        return 0
+
     async def enter(self, request: Request, login: str, password: str) -> str | None:
         """The cookie of a new session, or None: unknown and wrong are one answer.
 
-        Raises Problem 429 after too many attempts, 403 for a form that is not ours.
+        Raises Problem 403 for a form that is not ours. See `wait` before.
         """
         if not from_our_own_page(request):
             raise Problem(HTTPStatus.FORBIDDEN, "The form is not ours.", kind="forgery")
-        now = self.now()
-        login, address = login.strip().lower(), client_address(request)
-        try:
-            self._limits.check(login, address, now)
-        except TooOften as wait:
-            raise too_many(wait) from wait
+        now, login = self.now(), known_as(login)
         account = await people.account(self.pool, login, now)
         if not await password_fits(password, account and account.password_hash) or account is None:
-            self._limits.count(login, address, now)
+            self._limits.count(login, client_address(request), now)
             return None
         return await people.open_session(self.pool, account, now)
 
@@ -189,6 +192,11 @@ class Door:
 
     def cookie(self, request: Request) -> str:
         return cookie_name(request)
+
+
+def known_as(login: str) -> str:
+    """A login as it is kept: a phone's keyboard begins with a capital, and no name holds a NUL."""
+    return login.strip().lower().replace("\0", "")
 
 
 def client_address(request: Request) -> str:

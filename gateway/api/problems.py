@@ -150,9 +150,8 @@ def _problem(_request: Request, error: Exception) -> Response:
 
 
 def _not_signed_in(request: Request, error: Exception) -> Response:
-    """A person who opens a page is shown the door; a program is told."""
-    page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
-    if page:
+    """A person at a page is shown the door; a program is told."""
+    if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     return _problem(request, error)
 

@@ -28,7 +28,7 @@ async def stream(request: Request, caller: Asking, desk: Here) -> StreamingRespo
     """Server-sent events, only about alerts that the caller may see.
 
     `alert`: `{"alert": id, "state": …, "kind": …}`: this alert is new or has moved.
-    `reload`: changes may have been missed, ask for the list anew; also sent at the beginning.
+    `reload`: from now on changes are heard; before, some may have been missed: ask for the list.
     `beat`: every 15 s while the gateway itself hears its database; 30 s without any event means
     that nothing would be heard. The stream ends when the caller's session or key does.
     """
@@ -36,7 +36,9 @@ async def stream(request: Request, caller: Asking, desk: Here) -> StreamingRespo
 
     async def events() -> AsyncGenerator[str]:
         with desk.live.listener(caller) as listener:
-            yield _AGAIN + "event: reload\ndata: {}\n\n"
+            yield _AGAIN
+            if desk.live.hearing:  # else it is told as soon as anything would be heard
+                yield _event(Missed())
             async for told in _told(request, desk, listener):
                 yield told
 

@@ -1,0 +1,164 @@
+"""The board: every open alert, moved with a thumb; rendered here, live in the browser."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, Field, StringConstraints
+
+from gateway.alerts import words
+from gateway.alerts.alert import OPEN, Move, Outcome, OutcomeMissing, RefusedMove, TextMissing
+from gateway.reads import alerts as reads
+from gateway.store.caller import Caller
+from gateway.store.looks import looked
+from gateway.store.moves import make_move
+from gateway.web.cards import card, grouped
+from gateway.web.door import Door
+from gateway.web.login import add_login
+from gateway.web.pages import ZONE, add_static, rendered
+from gateway.web.words import NOT_HERE, refusal
+
+_MOST_OPEN, _MOST_CLOSED = 200, 20
+_LONGEST_TEXT = 1000
+_LATELY = timedelta(hours=24)
+
+
+class Wanted(BaseModel):
+    """What the closing form brings; the other moves bring nothing."""
+
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    outcome: Outcome | Literal[""] = ""
+    text: Annotated[str, StringConstraints(max_length=_LONGEST_TEXT, pattern=r"^[^\x00]*$")] = ""
+
+
+def pages(door: Door) -> APIRouter:
+    """Every screen, behind this door. They are for people: no part of the API's document."""
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    board = Board(door)
+    asking = Depends(door.caller)
+
+    @router.get("/")
+    async def whole(request: Request, caller: Annotated[Caller, asking]) -> Response:
+        return await board.page(request, caller)
+
+    @router.get("/board/alerts")
+    async def part(request: Request, caller: Annotated[Caller, asking]) -> Response:
+        return await board.part(request, caller)
+
+    @router.get("/board/alerts/{public}/close")
+    async def closing(
+        request: Request, public: UUID, caller: Annotated[Caller, asking]
+    ) -> Response:
+        return await board.closing(request, caller, public)
+
+    @router.post("/board/alerts/{public}/{move}")
+    async def move(
+        request: Request,
+        public: UUID,
+        move: Move,
+        caller: Annotated[Caller, asking],
+        wanted: Annotated[Wanted, Form()],
+    ) -> Response:
+        return await board.move(request, caller, public, move, wanted)
+
+    add_login(router, door)
+    add_static(router)
+    return router
+
+
+class Board:
+    """Draws the board for whoever asks."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def page(
+        self,
+        request: Request,
+        caller: Caller,
+        message: str = "",
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> Response:
+        """The whole page."""
+        shown = await self._shown(request, caller)
+        return rendered("board.html", status, **shown, message=message)
+
+    async def part(
+        self,
+        request: Request,
+        caller: Caller,
+        message: str = "",
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> Response:
+        """Only the alerts, for the page that is open already."""
+        shown = await self._shown(request, caller)
+        return rendered("alerts.html", status, **shown, message=message)
+
+    async def closing(
+        self, request: Request, caller: Caller, public: UUID, message: str = ""
+    ) -> Response:
+        """The form that closes one alert; the open page shows it in a dialog."""
+        now = self._door.now()
+        try:
+            alert = await reads.alert(self._door.pool, caller, public)
+        except LookupError:
+            return await self.page(request, caller, NOT_HERE, HTTPStatus.NOT_FOUND)
+        await looked(self._door.pool, caller, "alert.seen", [alert.citizen.id], now)
+        return rendered(
+            "close.html",
+            HTTPStatus.CONFLICT if message else HTTPStatus.OK,
+            card=card(alert, caller, now),
+            outcomes=words.OUTCOME,
+            token=self._door.token(request),
+            message=message,
+            longest=_LONGEST_TEXT,
+        )
+
+    async def move(
+        self, request: Request, caller: Caller, public: UUID, move: Move, wanted: Wanted
+    ) -> Response:
+        """Makes the move; a page without script goes back to the board, one with it gets a part."""
+        in_part = request.headers.get("x-part") == "1"
+        answer = self.part if in_part else self.page
+        try:
+            await make_move(
+                self._door.pool,
+                caller,
+                public,
+                move,
+                now=self._door.now(),
+                version=wanted.version,
+                outcome=wanted.outcome or None,
+                text=wanted.text,
+            )
+        except LookupError:
+            return await answer(request, caller, NOT_HERE, HTTPStatus.NOT_FOUND)
+        except (OutcomeMissing, TextMissing) as refused:
+            return await self.closing(request, caller, public, refusal(refused))
+        except RefusedMove as refused:
+            return await answer(request, caller, refusal(refused), HTTPStatus.CONFLICT)
+        if in_part:
+            return await self.part(request, caller)
+        return RedirectResponse(f"/#alarm-{public}", HTTPStatus.SEE_OTHER)
+
+    async def _shown(self, request: Request, caller: Caller) -> Mapping[str, Any]:
+        pool, now = self._door.pool, self._door.now()
+        open_ = await reads.alerts(pool, caller, states=OPEN, limit=_MOST_OPEN)
+        closed = await reads.alerts(pool, caller, states=["closed"], limit=_MOST_CLOSED)
+        lately = [alert for alert in closed if alert.raised > now - _LATELY]
+        seen = [alert.citizen.id for alert in (*open_, *lately)]
+        await looked(pool, caller, "alerts.listed", seen, now)
+        return {
+            "groups": grouped(open_, caller, now),
+            "closed": [card(alert, caller, now) for alert in lately],
+            "count": len(open_),
+            "more": len(open_) == _MOST_OPEN,
+            "caller": caller,
+            "token": self._door.token(request),
+            "now": now,
+            "checked": f"{now.astimezone(ZONE):%H:%M:%S}",
+        }

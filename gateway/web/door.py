@@ -1,0 +1,42 @@
+"""What the screens need from whoever lets people in; they do not know that room."""
+
+from datetime import datetime
+from typing import Protocol
+
+from fastapi import Request
+
+from gateway.store.caller import Caller
+from gateway.store.pool import Pool
+
+
+class Door(Protocol):
+    """Handed over when the screens are made."""
+
+    @property
+    def pool(self) -> Pool: ...
+
+    def now(self) -> datetime: ...
+
+    async def caller(self, request: Request) -> Caller:
+        """Who asks; the guard has let them in already."""
+        ...
+
+    def token(self, request: Request) -> str:
+        """The word that this page's forms must bring."""
+        ...
+
+    def wait(self, request: Request, login: str) -> int:
+        """Seconds until this login may be tried again; 0 when it may be now."""
+        ...
+
+    async def enter(self, request: Request, login: str, password: str) -> str | None:
+        """The cookie of a new session, or None: unknown and wrong are one answer."""
+        ...
+
+    async def leave(self, request: Request) -> None:
+        """Ends the session."""
+        ...
+
+    def cookie(self, request: Request) -> str:
+        """The name under which the browser keeps the cookie."""
+        ...
