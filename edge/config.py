@@ -135,8 +135,10 @@ class ConfigFile:
                 "a configuration was refused, version %d stays: %s", self.current.version, bad
             )
             return None
-        write_atomically(self._path, payload)
-        self.refused, self.current = None, config
+        self.refused = None
+        if config != self.current:  # it comes again with every connection: spare the card
+            write_atomically(self._path, payload)
+            self.current = config
         return config
 
     def _kept(self) -> Config:

@@ -58,6 +58,7 @@ class Visit:
     clock: Clock
     records: Records
     keep: Callable[[Sequence[Frame]], None]
+    step: float = STEP
     left: asyncio.Event = field(default_factory=asyncio.Event)
     _heard: list[Frame] = field(default_factory=list[Frame])
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -105,10 +106,10 @@ class Visit:
 
     async def _step(self, step: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout(STEP):
+            async with asyncio.timeout(self.step):
                 return await step
         except TimeoutError as error:
-            raise VisitFailed(f"no answer for {STEP:.0f} s") from error
+            raise VisitFailed(f"no answer for {self.step:.0f} s") from error
 
     def _notified(self, uuid: str) -> Callable[[object, bytearray], None]:
         return lambda _, value: self._hear(uuid, bytes(value))

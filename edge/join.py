@@ -20,7 +20,7 @@ PATIENCE = 20.0
 """Seconds for the gateway to connect and to answer, each."""
 
 _MOST = 65_536
-_ADDRESS = re.compile(r"\[?[0-9A-Za-z.:-]+\]?:[0-9]{1,5}")
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(:[0-9]{1,5})?")
 
 
 class BadCode(ValueError):

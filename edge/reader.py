@@ -16,7 +16,7 @@ from adapters.frame import LANES, Frame, Lane
 from edge.air import Air, frame
 from edge.clock import Clock
 from edge.config import Config
-from edge.connection import Client, Records, Visit, VisitFailed
+from edge.connection import STEP, Client, Records, Visit, VisitFailed
 from edge.echo import Echo
 from edge.heartbeat import Reader as State
 from edge.visits import Visits
@@ -51,6 +51,8 @@ class Reader:
         told: Callable[[State], None],
         adapter: str = "",
         silence: float = 75.0,
+        first: float = FIRST,
+        step: float = STEP,
     ) -> None:
         self.state: State = "starting"
         self._clock = clock
@@ -59,6 +61,8 @@ class Reader:
         self._told = told
         self._adapter = adapter
         self._silence = silence
+        self._first = first
+        self._step = step
         self._config = Config()
         self._air = Air()
         self._echo = Echo()
@@ -115,7 +119,7 @@ class Reader:
         started = self._now()
         while True:
             last = self._heard_at
-            until = started + FIRST if last is None else last + self._silence
+            until = started + self._first if last is None else last + self._silence
             if (left := until - self._now()) <= 0:
                 return
             await asyncio.sleep(min(left, 1.0) if last is None else left)
@@ -197,6 +201,7 @@ class Reader:
             plan=listed.connect,
             clock=self._clock,
             records=self._records,
+            step=self._step,
             keep=lambda frames: self._keep(frames, lane),
         )
         try:

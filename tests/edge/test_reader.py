@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-import edge.reader
 from adapters.frame import Frame, Lane
 from deploy.world.bluez import Bluez
 from deploy.world.bus import PrivateBus
 from deploy.world.peripheral import Advertisement, Characteristic, Peripheral, Service
 from edge.config import AfterLast, Call, Config, Device, Plan, Write
+from edge.connection import STEP
 from edge.heartbeat import Reader as State
-from edge.reader import Reader
+from edge.reader import FIRST, Reader
 from edge.spool import SpoolFailed
 from tests.edge.frames import HandClock
 
@@ -77,8 +77,18 @@ def sensor(address: str, *services: Service) -> Peripheral:
     return Peripheral(address, advertisement=Advertisement(), services=services)
 
 
-def a_reader(kept: Kept, *, silence: float = 75.0) -> Reader:
-    return Reader(clock=HandClock(), keep=kept.keep, records=kept, told=kept.told, silence=silence)
+def a_reader(
+    kept: Kept, *, silence: float = 75.0, first: float = FIRST, step: float = STEP
+) -> Reader:
+    return Reader(
+        clock=HandClock(),
+        keep=kept.keep,
+        records=kept,
+        told=kept.told,
+        silence=silence,
+        first=first,
+        step=step,
+    )
 
 
 async def left(peripheral: Peripheral) -> None:
@@ -91,10 +101,10 @@ async def left(peripheral: Peripheral) -> None:
 
 
 @asynccontextmanager
-async def hearing(following: Config, *, silence: float = 75.0) -> AsyncGenerator[Kept]:
+async def hearing(following: Config, **pace: float) -> AsyncGenerator[Kept]:
     """A reader at work; the scan has begun."""
     kept = Kept()
-    reader = a_reader(kept, silence=silence)
+    reader = a_reader(kept, **pace)
     reader.follow(following)
     task = asyncio.create_task(reader.run())
     await asyncio.sleep(0.1)
@@ -180,15 +190,12 @@ async def test_silence_is_said_and_a_new_scan_hears_again_after_the_daemon_died(
     assert kept.states == ["hearing", "silent", "hearing"]
 
 
-async def test_a_scan_that_starts_and_is_deaf_is_begun_anew(
-    bluez: Bluez, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(edge.reader, "FIRST", 0.3)
+async def test_a_scan_that_starts_and_is_deaf_is_begun_anew(bluez: Bluez) -> None:
     bluez.faults.deaf = True
     mine = sensor(MOTION)
     bluez.add(mine)
 
-    async with hearing(config(device(MOTION))) as kept:
+    async with hearing(config(device(MOTION)), first=0.3) as kept:
         mine.advertise(service_data={"fcd2": b"\x40\x21\x01"})
         await kept.sees(lambda: kept.states)
         bluez.faults.deaf = False
@@ -334,16 +341,14 @@ async def test_a_dispenser_is_asked_for_what_came_after_the_last_stored_record(
     assert {lane for lane, _ in kept.frames} == {"urgent"}
 
 
-async def test_a_device_that_does_not_answer_does_not_hold_the_radio(
-    bluez: Bluez, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.connection.STEP", 0.3)
+async def test_a_device_that_does_not_answer_does_not_hold_the_radio(bluez: Bluez) -> None:
     bluez.faults.gatt_in_progress = True
     device_, mine = thermometer(b""), sensor(MOTION)
     bluez.add(device_, mine)
     plan = Plan(when="advertised", read=("2a19",))
 
-    async with hearing(config(device(THERMOMETER, connect=plan), device(MOTION))) as kept:
+    following = config(device(THERMOMETER, connect=plan), device(MOTION))
+    async with hearing(following, step=0.3) as kept:
         device_.advertise(service_data={"1809": b"\x01"})
         await asyncio.sleep(0.2)
         mine.advertise(service_data={"fcd2": b"\x40\x21\x01"})

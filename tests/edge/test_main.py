@@ -1,0 +1,227 @@
+"""The program itself: a press on the emulated button leaves as a batch; each end has its code."""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.runtime.broker import Broker
+from deploy.runtime.certificate import certificate
+from deploy.runtime.paths import ROOT
+from deploy.world.bluez import Bluez
+from deploy.world.peripheral import Advertisement, Peripheral
+from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, USAGE
+from tests.edge.gateway import EPOCH, SOON, gateway
+
+BOX = "box-12"
+BUTTON = "D4:0E:84:00:00:01"
+PRESSED = {0xFFFF: b"TP\x01\x01\x05\x00\x5a"}
+CONFIG = {
+    "format": 1,
+    "version": 3,
+    "keepalive": 30,
+    "devices": [
+        {"address": BUTTON, "lane": "urgent", "advertisement": True, "connect": None},
+    ],
+    "calls": [{"manufacturer": 65535, "data": "5450", "mask": "ffff"}],
+}
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name[:5] != "EDGE_"}
+    return inherited | {"EDGE_HOME": str(home)} | settings
+
+
+async def edge(*arguments: str, home: Path, **settings: str) -> tuple[int | None, str, str]:
+    """Run one command to its end: exit code, what it said, and its complaints."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "edge.main",
+        *arguments,
+        cwd=ROOT,
+        env=environment(home, **settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def running(home: Path, **settings: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """`edge run` beside the test; killed afterwards if it still lives."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "edge.main", "run", cwd=ROOT, env=environment(home, **settings)
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def to(broker: Broker, box: str = BOX) -> dict[str, str]:
+    address = f"mqtt://127.0.0.1:{broker.port}"
+    return {"EDGE_BROKER": address, "EDGE_ID": box, "EDGE_PASSWORD": box}
+
+
+async def test_a_press_on_the_button_leaves_the_box_as_a_batch(
+    broker: Broker, bluez: Bluez, tmp_path: Path
+) -> None:
+    button = Peripheral(BUTTON, address_type="random", advertisement=Advertisement())
+    bluez.add(button)
+
+    async with gateway(broker, BOX) as there:
+        there.configure(CONFIG)
+        async with running(tmp_path, **to(broker)) as agent:
+            await there.sees(lambda: [s for s in there.states if s["config"] == 3])
+            for _ in range(40):  # the scan begins a moment after the connection
+                button.advertise(manufacturer_data=PRESSED)
+                await asyncio.sleep(0.1)
+                if there.batches:
+                    break
+            status = await edge("status", "--json", home=tmp_path)
+            agent.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(SOON):
+                code = await agent.wait()
+            await there.sees(lambda: there.states[-1]["state"] == "stopped")
+        there.configure(None)
+
+    [frame] = there.frames.values()
+    assert (frame["device"], frame["manufacturer"]) == (BUTTON, {"65535": PRESSED[0xFFFF].hex()})
+    assert frame["address_type"] == "random"
+    assert there.states[-1]["keepalive"] == 30
+    assert code == OK
+    said = json.loads(status[1])
+    assert (said["running"], said["edge"], said["urgent"]["depth"]) == (True, BOX, 0)
+    assert (said["agent"]["connected"], said["agent"]["config"]) == (True, 3)
+
+
+async def test_a_killed_agent_sends_what_it_had_kept_after_its_restart(
+    broker: Broker, bluez: Bluez, tmp_path: Path
+) -> None:
+    button = Peripheral(BUTTON, address_type="random", advertisement=Advertisement())
+    bluez.add(button)
+
+    async with gateway(broker, BOX) as there:
+        there.configure(CONFIG)
+        there.answering = False
+        async with running(tmp_path, **to(broker)) as agent:
+            await there.sees(lambda: [s for s in there.states if s["config"] == 3])
+            for _ in range(40):
+                button.advertise(manufacturer_data=PRESSED)
+                await asyncio.sleep(0.1)
+                if there.batches:
+                    break
+            agent.kill()
+            await agent.wait()
+        there.answering = True
+        async with running(tmp_path, **to(broker)):
+            await there.sees(lambda: there.frames)
+        there.configure(None)
+
+    assert {frame["device"] for frame in there.frames.values()} == {BUTTON}
+    assert "lost" in [state["state"] for state in there.states]
+
+
+async def test_the_way_to_the_broker_is_encrypted_and_checked(
+    service_folder: Path, tmp_path: Path
+) -> None:
+    names = {f"gateway-{word}": "the gateway's, in tests" for word in ("urgent", "bulk", "config")}
+    made = certificate(tmp_path / "certificate")
+    other = certificate(tmp_path / "other")
+    mine = Broker.start(service_folder / "tls", passwords={**names, BOX: BOX}, tls=made)
+    secure = to(mine) | {"EDGE_BROKER": f"mqtts://127.0.0.1:{mine.port}", "EDGE_RADIO": "no"}
+    try:
+        async with gateway(mine, BOX) as there:
+            async with running(tmp_path / "b", **secure, EDGE_BROKER_CA=str(other.cert)):
+                await asyncio.sleep(1.5)
+            assert there.states == [], "another authority's broker is not spoken to"
+            async with running(tmp_path / "a", **secure, EDGE_BROKER_CA=str(made.cert)):
+                await there.sees(lambda: there.states)
+    finally:
+        mine.stop()
+
+    assert there.states[0]["reader"] == "off"
+
+
+async def test_a_spool_that_fails_ends_the_agent_and_says_lost(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with gateway(broker, BOX) as there:
+        async with running(tmp_path, **to(broker), EDGE_RADIO="no") as agent:
+            await there.sees(lambda: there.states)
+            with sqlite3.connect(tmp_path / "spool.sqlite") as spoiler:
+                spoiler.execute("DROP TABLE receipted")
+                spoiler.execute("DROP TABLE note")
+            spoiler.close()
+            there.receipt({"any": [[1, 1]]})
+            async with asyncio.timeout(SOON):
+                code = await agent.wait()
+        await there.sees(lambda: there.states[-1]["state"] == "lost")
+
+    assert there.epoch == EPOCH
+    assert code == 1
+
+
+async def test_what_is_wrong_is_one_sentence_and_an_exit_code(
+    broker: Broker, tmp_path: Path
+) -> None:
+    nobody = "trygport1.WyIxMjcuMC4wLjE6MSIsIiIsIiIsIiJd"
+
+    for arguments, settings, code, words in (
+        (("run",), {}, NOT_JOINED, "has not joined"),
+        (("run",), {"EDGE_CLOCK": "moon"}, USAGE, "EDGE_CLOCK"),
+        (("run",), to(broker) | {"EDGE_BROKER": "mqtt://"}, NOT_JOINED, "mqtt://"),
+        (("join", "trygport1.AAAA"), {}, USAGE, "not a code"),
+        (("join", nobody), {}, USAGE, "not a code"),
+        (("dance",), {}, USAGE, "invalid choice"),
+    ):
+        ended, _, complaint = await edge(*arguments, home=tmp_path, **settings)
+
+        assert (ended, complaint.count("Traceback")) == (code, 0)
+        assert words in complaint
+
+
+async def test_joining_without_a_gateway_says_that_the_code_is_still_good(tmp_path: Path) -> None:
+    parts = json.dumps(["127.0.0.1:1", "00" * 32, BOX, "secret"]).encode()
+    code = "trygport1." + base64.urlsafe_b64encode(parts).decode()
+
+    ended, _, complaint = await edge("join", code, home=tmp_path)
+
+    assert ended == NO_GATEWAY
+    assert "still good" in complaint
+
+
+async def test_a_second_agent_in_one_home_is_refused(broker: Broker, tmp_path: Path) -> None:
+    async with gateway(broker, BOX) as there, running(tmp_path, **to(broker), EDGE_RADIO="no"):
+        await there.sees(lambda: there.states)
+        ended, _, complaint = await edge("run", home=tmp_path, **to(broker))
+
+    assert (ended, "running already" in complaint) == (TAKEN, True)
+
+
+async def test_the_status_of_a_box_that_never_ran_can_be_asked(tmp_path: Path) -> None:
+    ended, said, _ = await edge("status", home=tmp_path)
+
+    assert ended == OK
+    assert "has not joined" in said
+    assert "not running" in said
+
+
+@pytest.mark.parametrize("command", ["--help", "run --help", "status --help", "join --help"])
+async def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
+    ended, said, _ = await edge(*command.split(), home=tmp_path)
+
+    assert ended == OK
+    assert "usage: edge" in said
