@@ -80,7 +80,7 @@ class Api:
     async def all_in_contact(self, *, seconds: float) -> None:
         """Wait until every box that joined is in contact. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
-            while await self._without_contact():
+            while await self._without_contact():  # noqa: ASYNC110 - the API has no bell for it
                 await asyncio.sleep(_AGAIN)
 
     async def new_home(self, *, district: str, zone: str, name: str, address: str = "") -> Json:

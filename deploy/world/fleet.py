@@ -24,7 +24,7 @@ from deploy.world.frames import frame, static_address
 from edge.clock import Clock, clock_from
 from edge.config import Config, ConfigFile
 from edge.heartbeat import Heartbeat
-from edge.identity import FILE, Identity, read_identity
+from edge.identity import FILE, read_identity
 from edge.spool import Spool
 from edge.status import SPOOL
 from edge.uplink import Uplink
@@ -54,8 +54,9 @@ _AHEAD = timedelta(minutes=15)
 class Box:
     """One box: what it is told to hear goes through the real spool and the real uplink."""
 
-    def __init__(self, folder: Path, identity: Identity, clock: Clock) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """The box's identity lies in the folder already, as joining left it."""
+        identity = read_identity((folder / FILE).read_bytes())
         self.edge = identity.edge
         self.clock = clock
         self.spool = Spool(folder / SPOOL, clock)
@@ -187,7 +188,7 @@ async def _alone(folder: Path, clock: Clock) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with Box(folder, read_identity((folder / FILE).read_bytes()), clock) as box:
+    with Box(folder, clock) as box:
         uplink = asyncio.create_task(box.run())
         home = Simulation(name=box.edge, zone=ZoneInfo("Europe/Copenhagen"))
         living = asyncio.create_task(live(box, home))

@@ -72,7 +72,11 @@ class Replay:
         """Homes, boxes and sensors, placed since before the first event."""
         names = self.recording.homes
         homes = await settle_many(
-            api, self.stack, [f"Hjem {name}" for name in names], zone=str(self.zone)
+            api,
+            self.stack,
+            [f"Hjem {name}" for name in names],
+            zone=str(self.zone),
+            folder=self.stack.folder / "boxes",
         )
         self.settled = dict(zip(names, homes, strict=True))
         since = datetime.fromtimestamp(self.starts / 1000, UTC) - timedelta(days=1)
@@ -86,8 +90,8 @@ class Replay:
         with ExitStack() as open_boxes:
             clock = DrivenClock(path=self.clock, force="yes")
             for name, home in self.settled.items():
-                folder = self.stack.folder / "boxes" / name
-                self.boxes[name] = open_boxes.enter_context(Box(folder, home.identity, clock))
+                folder = self.stack.folder / "boxes" / home.edge
+                self.boxes[name] = open_boxes.enter_context(Box(folder, clock))
             running = [asyncio.create_task(box.run()) for box in self.boxes.values()]
             try:
                 await self._all_know(api)

@@ -1,7 +1,7 @@
 """Settles a municipality: its people, homes, boxes and devices, as an installer would."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from uuid import UUID
 from deploy.world.api import Api, Json
 from deploy.world.stack import Stack
 from edge.identity import Identity
-from edge.join import join, read_code
 from gateway.clock import clock_from
 from gateway.edges.joining import join as account_for
 from gateway.store.boxes import add_box
@@ -38,7 +37,7 @@ class Settled:
     home: str
     citizen: str
     name: str
-    identity: Identity
+    edge: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +63,23 @@ def add_people(stack: Stack) -> People:
     )
 
 
-async def settle(api: Api, stack: Stack, name: str, *, zone: str, folder: Path) -> Settled:
-    """One home whose box joins with its CODE over HTTPS, as a technician would let it."""
+async def settle_one(
+    api: Api, stack: Stack, name: str, *, zone: str, join: Callable[[str], None]
+) -> Settled:
+    """One home; its box's CODE is given to `join`, as a technician would type it into the box."""
     home = await api.new_home(district=DISTRICT, zone=zone, name=name)
     told = await asyncio.to_thread(stack.command, "edges", "add", "--home", home["id"])
-    code = read_code(told.splitlines()[-1])
-    identity = await asyncio.to_thread(join, code, folder, version="0")
-    return _settled(home, name, identity)
+    edge, code = told.splitlines()
+    await asyncio.to_thread(join, code)
+    return Settled(home=home["id"], citizen=home["citizens"][0]["id"], name=name, edge=edge)
 
 
 async def settle_many(
-    api: Api, stack: Stack, names: Sequence[str], *, zone: str
+    api: Api, stack: Stack, names: Sequence[str], *, zone: str, folder: Path
 ) -> Sequence[Settled]:
-    """Many homes at once: the boxes join by the gateway's own functions, without its command.
+    """Many homes at once; each box's identity lies in the folder, under the box's id.
+
+    The boxes join by the gateway's own functions, without its command.
 
     (The public way is held to thirty boxes a minute from one address, rightly.)
     """
@@ -98,7 +101,10 @@ async def settle_many(
                 username=edge,
                 password=account.password,
             )
-            found.append(_settled(home, name, identity))
+            (folder / edge).mkdir(parents=True)
+            identity.write(folder / edge)
+            citizen = home["citizens"][0]["id"]
+            found.append(Settled(home=home["id"], citizen=citizen, name=name, edge=edge))
     return found
 
 
@@ -116,7 +122,3 @@ async def fit(api: Api, citizen: str, fittings: Iterable[Fitting]) -> dict[str, 
         )
         placed[each.address] = str(answer["device"])
     return placed
-
-
-def _settled(home: Json, name: str, identity: Identity) -> Settled:
-    return Settled(home=home["id"], citizen=home["citizens"][0]["id"], name=name, identity=identity)
