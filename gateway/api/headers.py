@@ -44,7 +44,7 @@ class Headers:
         async def send_safely(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 _add(MutableHeaders(scope=message), tls=scope["scheme"] == "https")
             await send(message)
 

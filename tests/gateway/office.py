@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from deploy.runtime.services import OneDatabase
 from gateway.api.app import Pages, build
@@ -63,7 +65,9 @@ class Office:
     pool: Pool
     clock: HandClock
     desk: Desk
-    app: Any
+    desk_app: FastAPI
+    app: ASGIApp
+    client_address: str = "10.0.0.9"
     clients: list[httpx2.AsyncClient] = field(default_factory=list[httpx2.AsyncClient])
     _count: int = 0
 
@@ -71,9 +75,7 @@ class Office:
         return await people.municipality(self.owner, name, create=True)
 
     async def district(self, name: str = "Nord", *, within: str = "Kalundborg") -> int:
-        return await people.district(
-            self.owner, await self.municipality(within), name, create=True
-        )
+        return await people.district(self.owner, await self.municipality(within), name, create=True)
 
     async def key(
         self, role: Role = "staff", *, within: str = "Kalundborg", districts: Sequence[str] = ()
@@ -81,9 +83,7 @@ class Office:
         where = await self.municipality(within)
         _, access = await self._person(role, within, districts, login=None)
         expires = self.clock.now() + timedelta(days=365)
-        return await people.add_key(
-            self.owner, municipality=where, access=access, expires=expires
-        )
+        return await people.add_key(self.owner, municipality=where, access=access, expires=expires)
 
     async def as_(
         self, role: Role = "staff", *, within: str = "Kalundborg", districts: Sequence[str] = ()
@@ -120,7 +120,7 @@ class Office:
     def client(self, headers: Mapping[str, str] | None = None, **more: Any) -> httpx2.AsyncClient:
         options = {"base_url": "http://gateway", **more}
         made = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=self.app, client=("10.0.0.9", 4000)),
+            transport=httpx2.ASGITransport(app=self.app, client=(self.client_address, 4000)),
             headers=headers,
             **options,
         )
@@ -233,8 +233,15 @@ async def office(
     )
     async with connect(chosen, "api") as pool, connect_to(database.dsn()) as owner:
         desk = Desk(pool=pool, clock=clock, settings=chosen, health=health, live=Live(pool))
-        app = Headers(build(desk, *pages), health)
-        made = Office(owner=owner, pool=pool, clock=clock, desk=desk, app=app)
+        app = build(desk, *pages)
+        made = Office(
+            owner=owner,
+            pool=pool,
+            clock=clock,
+            desk=desk,
+            desk_app=app,
+            app=Headers(app, health),
+        )
         try:
             yield made
         finally:

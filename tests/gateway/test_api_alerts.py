@@ -40,9 +40,7 @@ async def test_another_municipality_and_another_district_do_not_exist(here: Offi
     south = await here.alert(await here.flat(district="Syd"))
     carer = await here.as_("staff", districts=["Nord"])
 
-    answers = [
-        await carer.get(f"/alerts/{public}") for public in (foreign, south, uuid4())
-    ]
+    answers = [await carer.get(f"/alerts/{public}") for public in (foreign, south, uuid4())]
     moves = [await carer.post(f"/alerts/{public}/take") for public in (foreign, south, uuid4())]
 
     assert (await carer.get("/alerts")).json()["alerts"] == []
@@ -108,9 +106,7 @@ async def test_nobody_closes_what_they_have_not_seen(here: Office) -> None:
     carer = await here.as_("staff")
     await here.owner.execute("UPDATE alert SET version = 2")
 
-    refused = await carer.post(
-        f"/alerts/{alert}/close", json={"outcome": "helped", "version": 1}
-    )
+    refused = await carer.post(f"/alerts/{alert}/close", json={"outcome": "helped", "version": 1})
 
     assert refused.status_code == 409
     assert refused.json()["type"] == "/problems/version-passed"
