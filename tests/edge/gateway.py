@@ -54,6 +54,9 @@ class Gateway:
         for client in (*self._clients.values(), self._config):
             client.disconnect()
             client.loop_stop()
+            client.on_connect = client.on_message = None  # so that paho closes its own sockets now
+        self._clients.clear()
+        del self._config
 
     def configure(self, config: Said | None) -> None:
         """Publish the retained configuration; None takes it away."""
