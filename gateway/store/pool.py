@@ -1,7 +1,7 @@
 """Connections to the database, its types in ours, and its faults in our words."""
 
 import json
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, TypeAlias, cast
 
@@ -9,12 +9,13 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from gateway.settings import Settings
+from gateway.store.ranges import Range
 
 Stage = Literal["ingest", "watch", "notify", "api"]
 Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[Row] | PoolConnectionProxy[Row]"
-Range: TypeAlias = tuple[int, int]
-"""Sequence numbers from first to last, both included."""
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""The rows themselves are refused, and always will be: never retried."""
 
 _CONNECTING = 5.0
 _AWAY = (
@@ -130,11 +131,6 @@ async def set_up(connection: "asyncpg.Connection[Row]") -> None:
 def ranges(value: "Iterable[asyncpg.Range[int]]") -> list[Range]:
     """An int8multirange as pairs of first and last, both included. None of ours is unbounded."""
     return [(cast("int", part.lower), cast("int", part.upper) - 1) for part in value]
-
-
-def multirange(pairs: Iterable[Range]) -> "Sequence[asyncpg.Range[int]]":
-    """Pairs of first and last, both included, as an int8multirange."""
-    return [asyncpg.Range(first, last + 1) for first, last in pairs]
 
 
 @contextmanager

@@ -389,12 +389,15 @@ CREATE TABLE quarantine (
     detail text NOT NULL,
     reader text NOT NULL,
     payload bytea,
+    digest bytea,
     count bigint NOT NULL DEFAULT 1,
     first_at timestamptz NOT NULL,
     last_at timestamptz NOT NULL
 );
 COMMENT ON COLUMN quarantine.reader IS 'the version of the adapters that could not read it';
 COMMENT ON COLUMN quarantine.payload IS 'null where we have no right to keep it: a neighbour''s device is only counted';
+COMMENT ON COLUMN quarantine.digest IS 'of a whole message: what makes the next sending of it the same one';
+CREATE UNIQUE INDEX quarantine_message ON quarantine (topic, digest) WHERE digest IS NOT NULL;
 CREATE UNIQUE INDEX quarantine_frame ON quarantine (municipality, stream, sequence) WHERE sequence IS NOT NULL;
 CREATE UNIQUE INDEX quarantine_counted ON quarantine (topic, device, reason) WHERE sequence IS NULL AND payload IS NULL;
 

@@ -1,0 +1,77 @@
+"""Builds what a box is told: which devices to hear and how. No names, no citizen, no keys."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from adapters import battery, call_button, dispenser, thermometer
+from gateway.store.configs import Placed
+
+FORMAT = 1
+"""The version of the configuration that this module writes; read by the edge."""
+
+URGENT_ROLES = frozenset({"call", "door", "dispenser", "bed"})
+"""What may become an alert at once; all else follows in the bulk lane."""
+
+CALL_KEEPALIVE, KEEPALIVE = 30, 60
+"""Seconds; lost after 1.5 times that. The shorter where somebody can call for help."""
+
+_THERMOMETER: Mapping[str, Any] = {
+    "when": "advertised",
+    "seconds": 60,
+    "subscribe": [thermometer.MEASUREMENT],
+    "read": [battery.LEVEL],
+    "listen_seconds": 20,
+}
+_DISPENSER: Mapping[str, Any] = {
+    "when": "advertised",
+    "seconds": 60,
+    "subscribe": [dispenser.EVENT],
+    "write": [
+        {"uuid": dispenser.CONTROL, "value": "02", "clock": "unix32le"},
+        {
+            "uuid": dispenser.CONTROL,
+            "value": "0100000000",
+            "after_last": {"offset": 1, "record_offset": 0},
+        },
+    ],
+    "read": [dispenser.STATUS],
+    "listen_seconds": 20,
+}
+CONNECTIONS: Mapping[str, Mapping[str, Any]] = {
+    "thermometer": _THERMOMETER,
+    "dispenser": _DISPENSER,
+}
+"""How a device of a model is connected to; every other model is only listened to."""
+
+SILENT_MODELS = frozenset({"thermometer"})
+"""Models whose advertisement says nothing but that a connection is worth while."""
+
+_OUR_CALL_BUTTON = "5450"  # "TP", the first bytes of its payload
+CALLS: Sequence[Mapping[str, Any]] = (
+    {"manufacturer": call_button.COMPANY, "data": _OUR_CALL_BUTTON, "mask": "ffff"},
+)
+"""Our call devices as a class, heard in every home whether or not they are placed."""
+
+
+def config(version: int, placed: Iterable[Placed]) -> bytes:
+    """The whole configuration of one box, as the retained message."""
+    devices = list(placed)
+    calls = any(device.role == "call" for device in devices)
+    said = {
+        "format": FORMAT,
+        "version": version,
+        "keepalive": CALL_KEEPALIVE if calls else KEEPALIVE,
+        "devices": [_device(device) for device in devices],
+        "calls": CALLS,
+    }
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def _device(device: Placed) -> Mapping[str, Any]:
+    return {
+        "address": device.address,
+        "lane": "urgent" if device.role in URGENT_ROLES else "bulk",
+        "advertisement": device.model not in SILENT_MODELS,
+        "connect": CONNECTIONS.get(device.model),
+    }

@@ -1,0 +1,274 @@
+"""Reads new frames by the adapters and collects the rows of one transaction; no database here."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
+from adapters.frame import Frame, encode_frame
+from adapters.observation import ClockQuality, Kind, Observation
+from adapters.registry import VERSION, read
+from gateway.ingest import times
+from gateway.ingest.batches import Arrival, SpoiledFrame
+from gateway.ingest.known import Picture
+from gateway.store.frames import Detail, Message, ObservationRow, Record
+from gateway.store.known import Device, Edge
+from gateway.store.quarantine import AsideFrame, Counted
+from gateway.store.ranges import Range, add, holes, minus
+from gateway.store.streams import Pending, Stream
+
+MOST_HOLES = 1_000
+"""Gaps in one stream, as far as a row of the ledger stays small; beyond, new batches wait."""
+
+CALLS = frozenset({Kind.BUTTON, Kind.CALL_PRESSED, Kind.CALL_TEST})
+"""What raises an alert also from a device that nobody has placed."""
+
+_REASONS: Mapping[type[UnreadableFrame], str] = {
+    MissingKey: "missing_key",
+    UnknownFormat: "unknown_format",
+}
+_SMALLEST, _LARGEST = -(2**15), 2**15 - 1  # smallint
+
+
+@dataclass(slots=True)
+class _Recorded:
+    """What a record that the device keeps says: rows only if it was not stored before.
+
+    `frame` is the first frame that brought it; the same record in another says nothing new.
+    """
+
+    frame: Frame
+    rows: list[ObservationRow] = field(default_factory=list[ObservationRow])
+    details: list[Detail] = field(default_factory=list[Detail])
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one new range of a stream was about."""
+
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    citizens: set[int] = field(default_factory=set[int])
+
+
+class Harvest:
+    """What one transaction stores of some batches, worked out under the lock of their streams."""
+
+    def __init__(self, picture: Picture, now_ms: int, *, driven: bool) -> None:
+        self.messages: list[Message] = []
+        self.rows: list[ObservationRow] = []
+        self.details: list[Detail] = []
+        self.records: dict[Record, _Recorded] = {}
+        self.aside: list[AsideFrame] = []
+        self.counted: Counter[Counted] = Counter()
+        self.calls: dict[tuple[int, int], int] = {}
+        self.pending: list[Pending] = []
+        self.waiting: list[Arrival] = []
+        """Batches of streams with too many holes: they get no receipt."""
+        self._picture = picture
+        self._now_ms = now_ms
+        self._now = times.moment(now_ms)
+        self._driven = driven
+
+    def take(self, arrival: Arrival, edge: Edge, stream: Stream, number: int) -> None:
+        """Take in what is new of a batch, and its numbers into the ledger's row.
+
+        `number` is the batch's own; the stream's row is locked by this transaction.
+        """
+        first, last = arrival.batch.first, arrival.last
+        received = list(stream.received)
+        new = minus((first, last), received) if first <= last else []
+        gone = self._gone(arrival, received)
+        for part in [*new, *gone]:
+            add(received, part)
+        if holes(received) > max(MOST_HOLES, holes(stream.received)):
+            self.waiting.append(arrival)
+            return
+        if not new and not gone:
+            return
+        stream.received = received
+        for part in gone:
+            add(stream.gone, part)
+        self.messages.append((self._now, stream.id, number, arrival.payload))
+        worker = _Reader(self, arrival, edge, number, self._now_ms, driven=self._driven)
+        for part in new:
+            self._pending(stream, part, number, worker.frames(part, self._picture))
+        for part in gone:
+            self._pending(stream, part, number, _Part())
+
+    def settle(self, new: Iterable[Record]) -> None:
+        """Keep the observations of those records that were not stored before."""
+        for record in new:
+            self.rows += self.records[record].rows
+            self.details += self.records[record].details
+
+    @staticmethod
+    def _gone(arrival: Arrival, received: Sequence[Range]) -> list[Range]:
+        """Numbers that will never come and are not here: a frame that did come stays a frame."""
+        known = list(received)
+        if arrival.frames:
+            add(known, (arrival.batch.first, arrival.last))
+        parts: list[Range] = []
+        for gone in arrival.batch.gone:
+            left = minus((gone.first, gone.last), known)
+            for part in left:
+                add(known, part)
+            parts += left
+        return parts
+
+    def _pending(self, stream: Stream, part: Range, number: int, about: _Part) -> None:
+        self.pending.append(
+            Pending(
+                municipality=stream.key.municipality,
+                stream=stream.id,
+                range=part,
+                batch=number,
+                earliest=about.earliest or self._now,
+                latest=about.latest or self._now,
+                citizens=about.citizens,
+            )
+        )
+
+
+class _Reader:
+    """Reads the frames of one batch into a harvest."""
+
+    def __init__(
+        self,
+        harvest: Harvest,
+        arrival: Arrival,
+        edge: Edge,
+        number: int,
+        now_ms: int,
+        *,
+        driven: bool,
+    ) -> None:
+        self._harvest = harvest
+        self._arrival = arrival
+        self._edge = edge
+        self._number = number
+        self._now_ms = now_ms
+        self._now = times.moment(now_ms)
+        self._driven = driven
+
+    def frames(self, part: Range, picture: Picture) -> _Part:
+        """Read the frames of one range of sequence numbers."""
+        about, arrival = _Part(), self._arrival
+        municipality, start = self._edge.municipality, arrival.batch.first
+        for sequence in range(part[0], part[1] + 1):
+            frame = arrival.frames[sequence - start]
+            if isinstance(frame, SpoiledFrame):
+                self._aside(sequence, "", "not_a_frame", frame.detail, frame.payload)
+            elif device := picture.devices.get((municipality, frame.device)):
+                self._frame(sequence, frame, device, about)
+            else:
+                self._unknown(frame)
+        return about
+
+    def _frame(self, sequence: int, frame: Frame, device: Device, about: _Part) -> None:
+        try:
+            observations = read(frame, key=device.key)
+        except UnreadableFrame as unreadable:
+            observations = unreadable.partial
+            reason = _REASONS.get(type(unreadable), "unreadable")
+            self._aside_frame(sequence, frame, reason, str(unreadable))
+        except Exception as fault:  # noqa: BLE001 - a faulty adapter must not stop the lane
+            observations = ()
+            self._aside_frame(sequence, frame, "adapter_failed", repr(fault))
+        if observations:
+            self._observations(frame, device, observations, about)
+
+    def _observations(
+        self,
+        frame: Frame,
+        device: Device,
+        observations: Sequence[Observation],
+        about: _Part,
+    ) -> None:
+        heard = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
+        heard_at = times.moment(heard[0])
+        for observation in observations:
+            occurred, clock = heard_at, heard[1]
+            if observation.occurred is not None:
+                at, clock = times.told(
+                    observation.occurred, heard, self._now_ms, driven=self._driven
+                )
+                occurred = times.moment(at)
+            self._keep(frame, device, observation, occurred, clock)
+            if about.earliest is None or occurred < about.earliest:
+                about.earliest = occurred
+            if about.latest is None or occurred > about.latest:
+                about.latest = occurred
+            citizen = device.citizen(occurred)
+            if citizen is not None:
+                about.citizens.add(citizen)
+            elif observation.kind in CALLS:
+                self._harvest.calls[(self._edge.municipality, device.id)] = self._edge.id
+                about.citizens |= self._edge.citizens
+
+    def _keep(
+        self,
+        frame: Frame,
+        device: Device,
+        observation: Observation,
+        occurred: datetime,
+        clock: ClockQuality,
+    ) -> None:
+        rows, details = self._harvest.rows, self._harvest.details
+        if observation.record is not None and observation.occurred is not None:
+            time = times.moment(observation.occurred)
+            record = (self._edge.municipality, device.id, observation.record, time)
+            recorded = self._harvest.records.setdefault(record, _Recorded(frame))
+            if recorded.frame is not frame:
+                return
+            rows, details = recorded.rows, recorded.details
+        code = observation.code
+        if code is not None and not _SMALLEST <= code <= _LARGEST:
+            details.append(self._detail(device, observation.kind, occurred, "code", str(code)))
+            code = None
+        rows.append(
+            (
+                device.id,
+                observation.kind,
+                occurred,
+                self._now,
+                clock,
+                observation.value,
+                code,
+                observation.quality,
+                self._number,
+            )
+        )
+        for name, value in observation.details.items():
+            details.append(self._detail(device, observation.kind, occurred, name, value))
+
+    def _detail(
+        self, device: Device, kind: Kind, occurred: datetime, name: str, value: str
+    ) -> Detail:
+        return (device.id, kind, occurred, self._number, name, value.replace("\0", "�"))
+
+    def _unknown(self, frame: Frame) -> None:
+        """Not ours, or not yet: nothing of it is recorded."""
+        municipality, topic = self._edge.municipality, self._arrival.topic
+        self._harvest.counted[
+            Counted(municipality, topic, frame.device[:64], "unknown_device")
+        ] += 1
+
+    def _aside_frame(self, sequence: int, frame: Frame, reason: str, detail: str) -> None:
+        self._aside(sequence, frame.device, reason, detail, encode_frame(frame).encode())
+
+    def _aside(self, sequence: int, device: str, reason: str, detail: str, payload: bytes) -> None:
+        self._harvest.aside.append(
+            AsideFrame(
+                municipality=self._edge.municipality,
+                topic=self._arrival.topic,
+                stream=self._arrival.stream,
+                sequence=sequence,
+                device=device,
+                reason=reason,
+                detail=detail,
+                reader=VERSION,
+                payload=payload,
+            )
+        )

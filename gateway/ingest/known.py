@@ -1,0 +1,89 @@
+"""Remembers whose boxes and devices are, until the database says that something changed."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from gateway.ingest.batches import Arrival, SpoiledFrame
+from gateway.store import known
+from gateway.store.bell import listening
+from gateway.store.known import Address, Device, Edge
+from gateway.store.pool import DatabaseDown, Pool
+
+_LONGEST = 60.0
+"""Seconds that anything is remembered, should an announcement have been missed."""
+_AGAIN = 1.0
+
+
+@dataclass(slots=True)
+class Picture:
+    """What is known at one time; None for what was asked for and is not ours.
+
+    Whoever works with a picture keeps it to the end: forgetting begins a new one.
+    """
+
+    edges: dict[str, Edge | None] = field(default_factory=dict[str, "Edge | None"])
+    devices: dict[Address, Device | None] = field(default_factory=dict[Address, "Device | None"])
+    since: float = field(default_factory=time.monotonic)
+
+
+class Known:
+    """The boxes and devices that were asked for lately.
+
+    While the database's announcements cannot be heard, nothing is remembered.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._picture = Picture()
+        self._hears = False
+
+    async def run(self) -> None:
+        """Listen for changes until cancelled; a lost connection is made again."""
+        while True:
+            with contextlib.suppress(DatabaseDown):
+                async with listening(self._pool, "home") as bell:
+                    self._picture, self._hears = Picture(), True
+                    while True:
+                        if await bell.wait(_LONGEST):
+                            self._picture = Picture()
+            self._hears = False
+            await asyncio.sleep(_AGAIN)
+
+    async def look_up(self, arrivals: Collection[Arrival], others: Collection[str]) -> Picture:
+        """All that these batches need, and other boxes, asked of the database where not known.
+
+        Raises DatabaseDown.
+        """
+        picture = self._current()
+        await self._look_up_edges(picture, {arrival.edge for arrival in arrivals} | set(others))
+        wanted: set[Address] = set()
+        for arrival in arrivals:
+            if (edge := picture.edges[arrival.edge]) is not None:
+                wanted |= {
+                    (edge.municipality, frame.device)
+                    for frame in arrival.frames
+                    if not isinstance(frame, SpoiledFrame)
+                }
+        if missing := wanted - picture.devices.keys():
+            found = await known.devices(self._pool, missing)
+            picture.devices.update({address: found.get(address) for address in missing})
+        return picture
+
+    async def edge(self, name: str) -> Edge | None:
+        """One box. Raises DatabaseDown."""
+        picture = self._current()
+        await self._look_up_edges(picture, {name})
+        return picture.edges[name]
+
+    def _current(self) -> Picture:
+        if not self._hears or time.monotonic() - self._picture.since > _LONGEST:
+            self._picture = Picture()
+        return self._picture
+
+    async def _look_up_edges(self, picture: Picture, names: set[str]) -> None:
+        if missing := names - picture.edges.keys():
+            found = await known.edges(self._pool, missing)
+            picture.edges.update({name: found.get(name) for name in missing})

@@ -1,0 +1,246 @@
+"""The path of a message: read, decode, store, and only then acknowledge and receipt."""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from adapters.frame import Lane
+from gateway import log
+from gateway.clock import Clock
+from gateway.health import Health
+from gateway.ingest.batches import Arrival, Rejected, digest, edge_of, kept_bytes, read_batch
+from gateway.ingest.contact import Contacts
+from gateway.ingest.harvest import Harvest
+from gateway.ingest.known import Known, Picture
+from gateway.ingest.receipts import receipts
+from gateway.ingest.subscriber import Delivery, Subscriber
+from gateway.store import frames, quarantine, streams
+from gateway.store.known import Edge
+from gateway.store.pool import Connection, DatabaseDown, Pool
+from gateway.store.quarantine import AsideMessage
+from gateway.store.streams import Stream, StreamKey
+
+MOST_MESSAGES = 200
+"""Messages of one transaction; the broker holds back what is beyond the receive maximum."""
+MOST_OCTETS = 400_000
+"""Payload bytes of one transaction: about 2 000 frames, which the loop is busy with for 50 ms."""
+
+_NUMBERS = 1_000  # batch numbers fetched at a time
+_BREATH = 8  # batches read before the loop has its turn
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_log = log.get(__name__)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The messages of one transaction, read: what can be stored, and what is set aside whole."""
+
+    arrivals: list[Arrival] = field(default_factory=list[Arrival])
+    rejected: list[AsideMessage] = field(default_factory=list[AsideMessage])
+
+
+class Pipeline:
+    """One lane. A message is acknowledged when its rows, or the reason against it, are committed.
+
+    A crash in between costs a second delivery; the ledger makes twice once.
+    """
+
+    harvest = Harvest
+
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        subscriber: Subscriber,
+        pool: Pool,
+        known: Known,
+        contacts: Contacts,
+        clock: Clock,
+        health: Health,
+    ) -> None:
+        self._lane: Lane = lane
+        self._subscriber = subscriber
+        self._pool = pool
+        self._known = known
+        self._contacts = contacts
+        self._clock = clock
+        self._health = health
+        self._numbers: list[int] = []
+        self._count = _Counts(lane, health)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            deliveries = await self._subscriber.take(MOST_MESSAGES, octets=MOST_OCTETS)
+            self._contacts.heard(deliveries)
+            told = await self._until_stored(deliveries)
+            for delivery in deliveries:
+                self._subscriber.acknowledge(delivery)
+            for topic, payload in told.items():
+                self._subscriber.publish(topic, payload)
+
+    async def _until_stored(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
+        """Store, however often the database must be asked; the receipts that are due then."""
+        part, pause = f"ingest {self._lane}: database", _SHORTEST_PAUSE
+        while True:
+            try:
+                told = await self.store(deliveries)
+            except DatabaseDown as down:
+                self._health.bad(part, str(down))
+                _log.warning("waiting for the database", lane=self._lane, why=str(down))
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self._health.ok(part)
+                return told
+
+    async def store(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
+        """Commit all of these messages; the receipts by topic. Raises DatabaseDown."""
+        told = await self._store(self._read(deliveries))
+        for state in (one for one in deliveries if _is_state(one)):
+            if (aside := await self._contacts.take(state)) is not None:
+                await quarantine.set_messages_aside(self._pool, [aside], self._clock.now())
+        return told
+
+    def _read(self, deliveries: Sequence[Delivery]) -> _Group:
+        group = _Group()
+        for delivery in deliveries:
+            if _is_state(delivery):
+                continue
+            try:
+                group.arrivals.append(read_batch(delivery.topic, delivery.payload))
+            except Rejected as rejected:
+                group.rejected.append(set_aside(delivery.topic, delivery.payload, rejected))
+        return group
+
+    async def _store(self, group: _Group) -> Mapping[str, bytes]:
+        """One transaction; message by message if one of them is what the database refuses."""
+        if not group.arrivals and not group.rejected:
+            return {}
+        try:
+            return await self._commit(group)
+        except DatabaseDown:
+            raise
+        except Exception as fault:
+            if not group.arrivals:
+                raise
+            _log.exception("a transaction was refused", lane=self._lane)
+            if len(group.arrivals) > 1:
+                return await self._store_one_by_one(group)
+            only, refused = group.arrivals[0], Rejected("refused", repr(fault))
+            aside = set_aside(only.topic, only.payload, refused)
+            return await self._commit(_Group(rejected=[*group.rejected, aside]))
+
+    async def _store_one_by_one(self, group: _Group) -> Mapping[str, bytes]:
+        told = dict(await self._commit(_Group(rejected=group.rejected)))
+        for arrival in group.arrivals:
+            told |= await self._store(_Group([arrival]))
+        return told
+
+    async def _commit(self, group: _Group) -> Mapping[str, bytes]:
+        senders = {edge_of(one.topic) for one in group.rejected}
+        picture = await self._known.look_up(group.arrivals, senders)
+        ours, strangers = _sorted(group.arrivals, picture)
+        if len(self._numbers) < len(ours):
+            self._numbers += await streams.batch_numbers(self._pool, max(_NUMBERS, len(ours)))
+        harvest = self.harvest(picture, self._clock.now_ms(), driven=self._clock.driven)
+        rejected = [*(_of_municipality(one, picture) for one in group.rejected), *strangers]
+        async with self._pool.acquire() as db, db.transaction():
+            ledger = await streams.lock(db, self._lane, {key for _, _, key in ours})
+            await self._take(harvest, ours, ledger)
+            await self._write(db, harvest, ledger, rejected)
+            epoch = await streams.epoch(db)
+        self._count.stored(harvest, rejected)
+        waiting = {id(arrival) for arrival in harvest.waiting}
+        told = {key: edge for arrival, edge, key in ours if id(arrival) not in waiting}
+        return receipts(epoch, [(edge.name, ledger[key]) for key, edge in told.items()])
+
+    async def _take(
+        self,
+        harvest: Harvest,
+        ours: Sequence[tuple[Arrival, Edge, StreamKey]],
+        ledger: Mapping[StreamKey, Stream],
+    ) -> None:
+        for place, (arrival, edge, key) in enumerate(ours):
+            harvest.take(arrival, edge, ledger[key], self._numbers.pop())
+            if place % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+
+    async def _write(
+        self,
+        db: Connection,
+        harvest: Harvest,
+        ledger: Mapping[StreamKey, Stream],
+        rejected: Sequence[AsideMessage],
+    ) -> None:
+        now = self._clock.now()
+        if harvest.records:
+            harvest.settle(await frames.new_records(db, harvest.records))
+        if harvest.calls:
+            await frames.heard_by(db, [(*device, box) for device, box in harvest.calls.items()])
+        await frames.keep(db, harvest.messages, harvest.rows, harvest.details)
+        await quarantine.set_frames_aside(db, harvest.aside, now)
+        await quarantine.count(db, harvest.counted, now)
+        await quarantine.set_messages_aside(db, rejected, now)
+        if harvest.pending:
+            changed = {one.stream for one in harvest.pending}
+            advanced = [stream for stream in ledger.values() if stream.id in changed]
+            await streams.advance(db, self._lane, advanced, harvest.pending)
+
+
+def _sorted(
+    arrivals: Sequence[Arrival], picture: Picture
+) -> tuple[list[tuple[Arrival, Edge, StreamKey]], list[AsideMessage]]:
+    """The batches of our boxes with their streams, and those of boxes that nobody knows."""
+    ours: list[tuple[Arrival, Edge, StreamKey]] = []
+    strangers: list[AsideMessage] = []
+    for arrival in arrivals:
+        if (edge := picture.edges[arrival.edge]) is not None:
+            ours.append((arrival, edge, StreamKey(edge.municipality, edge.id, arrival.stream)))
+        else:
+            unknown = Rejected("unknown_edge", f"no box is called {arrival.edge[:64]}")
+            strangers.append(set_aside(arrival.topic, arrival.payload, unknown))
+    return ours, strangers
+
+
+def _is_state(delivery: Delivery) -> bool:
+    return delivery.topic.endswith("/state")
+
+
+def _of_municipality(message: AsideMessage, picture: Picture) -> AsideMessage:
+    edge = picture.edges.get(edge_of(message.topic))
+    return message if edge is None else replace(message, municipality=edge.municipality)
+
+
+def set_aside(topic: str, payload: bytes, rejected: Rejected) -> AsideMessage:
+    """A whole message with the reason against it, as it is kept."""
+    return AsideMessage(
+        municipality=None,
+        topic=topic,
+        reason=rejected.reason,
+        detail=rejected.detail,
+        payload=kept_bytes(payload),
+        digest=digest(payload),
+    )
+
+
+class _Counts:
+    """What went through, for /metrics."""
+
+    def __init__(self, lane: Lane, health: Health) -> None:
+        labels = ("lane",)
+        self._messages = health.counter("messages", "batches stored", labels).labels(lane)
+        self._rows = health.counter("observations", "observations stored", labels).labels(lane)
+        self._aside = health.counter("set_aside", "what was not understood", ("lane", "reason"))
+        self._waiting = health.counter("waiting", "batches refused for holes", labels).labels(lane)
+        self._lane = lane
+
+    def stored(self, harvest: Harvest, rejected: Sequence[AsideMessage]) -> None:
+        self._messages.inc(len(harvest.messages))
+        self._rows.inc(len(harvest.rows))
+        self._waiting.inc(len(harvest.waiting))
+        for one in (*harvest.aside, *rejected):
+            self._aside.labels(self._lane, one.reason).inc()
+        for counted, times in harvest.counted.items():
+            self._aside.labels(self._lane, counted.reason).inc(times)

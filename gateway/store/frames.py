@@ -1,0 +1,80 @@
+"""Keeps messages and observations: by COPY, under the ledger's lock, so that a retry is safe."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from gateway.store.pool import Connection
+
+Message: TypeAlias = tuple[datetime, int, int, bytes]
+"""received, stream, batch, payload."""
+
+ObservationRow: TypeAlias = tuple[
+    int, int, datetime, datetime, int, float | None, int | None, int, int
+]
+"""device, kind, occurred, received, clock, value, code, quality, batch."""
+
+Detail: TypeAlias = tuple[int, int, datetime, int, str, str]
+"""device, kind, occurred, batch, name, value."""
+
+Record: TypeAlias = tuple[int, int, int, datetime]
+"""municipality, device, the record's number, the device's own time."""
+
+_MESSAGE = ("received", "stream", "batch", "payload")
+_OBSERVATION = (
+    "device",
+    "kind",
+    "occurred",
+    "received",
+    "clock",
+    "value",
+    "code",
+    "quality",
+    "batch",
+)
+_DETAIL = ("device", "kind", "occurred", "batch", "name", "value")
+_RECORD = """
+    INSERT INTO device_record (municipality, device, number, device_time)
+    SELECT w.*
+    FROM unnest($1::integer[], $2::integer[], $3::bigint[], $4::timestamptz[])
+        AS w (municipality, device, number, device_time)
+    ORDER BY w.municipality, w.device, w.number, w.device_time
+    ON CONFLICT DO NOTHING
+    RETURNING municipality, device, number, device_time
+"""
+_HEARD_BY = """
+    UPDATE device d SET heard_by = w.edge
+    FROM unnest($1::integer[], $2::integer[], $3::integer[]) AS w (municipality, device, edge)
+    WHERE d.municipality = w.municipality AND d.id = w.device
+      AND d.heard_by IS DISTINCT FROM w.edge
+"""
+
+
+async def keep(
+    db: Connection,
+    messages: Sequence[Message],
+    observations: Sequence[ObservationRow],
+    details: Sequence[Detail],
+) -> None:
+    """Add the rows. The caller has the streams locked and advances them in this transaction."""
+    if messages:
+        await db.copy_records_to_table("message", records=messages, columns=_MESSAGE)
+    if observations:
+        await db.copy_records_to_table("observation", records=observations, columns=_OBSERVATION)
+    if details:
+        await db.copy_records_to_table("observation_detail", records=details, columns=_DETAIL)
+
+
+async def new_records(db: Connection, records: Collection[Record]) -> set[Record]:
+    """Of the records that devices keep, those that were not stored before; they are now."""
+    rows = await db.fetch(_RECORD, *(list(column) for column in zip(*records, strict=True)))
+    return {(row[0], row[1], row[2], row[3]) for row in rows}
+
+
+async def heard_by(db: Connection, calls: Collection[tuple[int, int, int]]) -> None:
+    """Note which box last heard the call of a device without a placement.
+
+    Each call is municipality, device, edge. Locked in ascending device.
+    """
+    columns = zip(*sorted(calls, key=lambda call: call[:2]), strict=True)
+    await db.execute(_HEARD_BY, *(list(column) for column in columns))

@@ -1,0 +1,106 @@
+"""What ingest must know of boxes and devices: whose they are, from when to when, which key."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from gateway.store.pool import Connection, Pool, Row
+
+Address: TypeAlias = tuple[int, str]
+"""A device by its municipality and its radio address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A box, and the citizens of the home it stands in."""
+
+    municipality: int
+    id: int
+    name: str
+    citizens: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A placement: from (included) to (excluded)."""
+
+    citizen: int
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device of ours, placed or in the depot."""
+
+    id: int
+    key: bytes | None
+    stays: tuple[Stay, ...]
+
+    def citizen(self, at: datetime) -> int | None:
+        """Whom it spoke for at that time; None when it was not placed."""
+        for stay in self.stays:
+            if stay.since <= at and (stay.until is None or at < stay.until):
+                return stay.citizen
+        return None
+
+
+_EDGES = """
+    SELECT e.municipality, e.id, e.name,
+           COALESCE(array_agg(c.id) FILTER (WHERE c.id IS NOT NULL), '{}') AS citizens
+    FROM edge e
+    LEFT JOIN citizen c ON c.municipality = e.municipality AND c.home = e.home
+    WHERE e.name = ANY ($1)
+    GROUP BY e.municipality, e.id
+"""
+_DEVICES = """
+    SELECT d.municipality, d.id, d.address, s.key
+    FROM unnest($1::integer[], $2::text[]) AS w (municipality, address)
+    JOIN device d ON d.municipality = w.municipality AND d.address = w.address
+    LEFT JOIN device_secret s ON s.municipality = d.municipality AND s.device = d.id
+"""
+_STAYS = """
+    SELECT p.device, p.citizen, p."from", p."to"
+    FROM unnest($1::integer[], $2::integer[]) AS w (municipality, device)
+    JOIN placement p ON p.municipality = w.municipality AND p.device = w.device
+    ORDER BY p."from" DESC
+"""
+
+
+async def edges(db: Connection | Pool, names: Collection[str]) -> dict[str, Edge]:
+    """Those of the boxes that exist."""
+    rows = await db.fetch(_EDGES, list(names))
+    return {row["name"]: _edge(row) for row in rows}
+
+
+async def devices(db: Connection | Pool, addresses: Collection[Address]) -> dict[Address, Device]:
+    """Those of the devices that are ours."""
+    asked = [list(column) for column in zip(*addresses, strict=True)]
+    rows = await db.fetch(_DEVICES, *asked)
+    ours = [row["municipality"] for row in rows], [row["id"] for row in rows]
+    stays = _by_device(await db.fetch(_STAYS, *ours))
+    return {
+        (row["municipality"], row["address"]): Device(
+            id=row["id"], key=row["key"], stays=tuple(stays[row["id"]])
+        )
+        for row in rows
+    }
+
+
+def _edge(row: Row) -> Edge:
+    return Edge(
+        municipality=row["municipality"],
+        id=row["id"],
+        name=row["name"],
+        citizens=frozenset(row["citizens"]),
+    )
+
+
+def _by_device(rows: Iterable[Row]) -> defaultdict[int, list[Stay]]:
+    """Newest first, for that is the one asked for."""
+    stays = defaultdict[int, list[Stay]](list)
+    for row in rows:
+        stays[row["device"]].append(Stay(row["citizen"], row["from"], row["to"]))
+    return stays
