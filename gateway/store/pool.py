@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -13,7 +13,10 @@ from gateway.store.ranges import Range
 
 Stage = Literal["ingest", "watch", "notify", "api"]
 Row: TypeAlias = asyncpg.Record
-Connection: TypeAlias = "asyncpg.Connection[Row] | PoolConnectionProxy[Row]"
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[Row] | PoolConnectionProxy[Row]
+else:  # at run time neither takes a parameter, and others write `Connection | Pool`
+    Connection = asyncpg.Connection
 REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """The rows themselves are refused, and always will be: never retried."""
 
