@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _MONTHS = (
     "januar",
@@ -89,8 +89,14 @@ def local_day(moment: datetime, zone: str) -> date:
 
 
 def clock_time(moment: datetime, zone: str) -> str:
-    """Return "kl. 22:14", or with "(sommertid)"/"(vintertid)" in the hour that comes twice."""
-    local = moment.astimezone(zone_info(zone))
+    """Return "kl. 22:14", or with "(sommertid)"/"(vintertid)" in the hour that comes twice.
+
+    A zone that does not exist gives "kl. 21:14 (UTC)": a call is told all the same.
+    """
+    try:
+        local = moment.astimezone(zone_info(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        return f"kl. {moment.astimezone(UTC):%H:%M} (UTC)"
     first, second = local.replace(fold=0), local.replace(fold=1)
     text = f"kl. {local:%H:%M}"
     if first.utcoffset() == second.utcoffset():
@@ -105,7 +111,11 @@ def day_name(day: date) -> str:
 
 def when(moment: datetime, zone: str) -> str:
     """Return "kl. 22:14 den 28. marts"."""
-    return f"{clock_time(moment, zone)} den {day_name(local_day(moment, zone))}"
+    try:
+        day = local_day(moment, zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        day = moment.astimezone(UTC).date()
+    return f"{clock_time(moment, zone)} den {day_name(day)}"
 
 
 def doses(plan: DosePlan, start: datetime, end: datetime) -> Iterator[Dose]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -86,10 +87,14 @@ class Watch:
         self._clock = clock
         self._channels = channels
         self._health = health or Health()
+        self._judged = self._health.counter("judged", "Citizens judged")
+        self._told = self._health.counter("told", "Alerts raised or joined", ("kind", "type"))
+        self._seconds = self._health.histogram("watch_seconds", "From claim to commit")
         self.book = book
 
     async def judge_pending(self, lanes: Sequence[str]) -> Progress:
         """Judge the citizens of the oldest batches of these lanes, urgent ones first."""
+        started = monotonic()
         async with self._pool.acquire() as db, db.transaction():
             batches = await claims.oldest_pending(db, lanes, GROUP)
             claimed = await claims.claim(db, {one for batch in batches for one in batch.citizens})
@@ -102,10 +107,12 @@ class Watch:
             tasks = [_Task(claimed[one], now, min(now, at)) for one, at in changed.items()]
             await self._judge(db, tasks)
             await claims.finish(db, ready)
+        self._count(tasks, started)
         return Progress(done=len(ready), waiting=len(batches) - len(ready))
 
     async def judge_due(self) -> Progress:
         """Judge the citizens whose deadline has come; on a driven clock at that very time."""
+        started = monotonic()
         async with self._pool.acquire() as db, db.transaction():
             now = self._clock.now()
             due = await claims.due_citizens(db, now, GROUP)
@@ -116,7 +123,9 @@ class Watch:
                 for one, deadline in current.items()
                 if deadline.due <= now
             }
-            await self._judge(db, [_Task(claimed[one], at, at) for one, at in times.items()])
+            tasks = [_Task(claimed[one], at, at) for one, at in times.items()]
+            await self._judge(db, tasks)
+        self._count(tasks, started)
         return Progress(done=len(times), waiting=len(due) - len(times))
 
     async def _judge(self, db: Connection, tasks: Sequence["_Task"]) -> None:
@@ -163,6 +172,18 @@ class Watch:
             await notices.make(
                 db, channel, told, municipalities=municipalities, now=self._clock.now()
             )
+
+    def _count(self, tasks: Sequence["_Task"], started: float) -> None:
+        """Count and log what is committed: ids, never names."""
+        if not tasks:
+            return
+        self._seconds.observe(monotonic() - started)
+        self._judged.inc(len(tasks))
+        for task in tasks:
+            kinds = {one.alert.public: one.alert.kind for one in task.written}
+            for public, told in task.made.notices:
+                self._told.labels(kinds[public], told).inc()
+                _log.info(told, alert=str(public), kind=kinds[public])
 
 
 async def run(settings: Settings, clock: Clock, health: Health) -> None:

@@ -512,6 +512,29 @@ async def test_a_watch_cut_off_in_the_middle_has_changed_nothing(home: House, po
     assert counts == [1, 2, 2, 0]
 
 
+async def test_a_home_with_a_zone_that_does_not_exist_can_call_and_stops_nobody(
+    home: House, pool: Pool
+) -> None:
+    odd, usual = await home.citizen(zone="Mars/Phobos"), await home.citizen()
+    night = local("2027-01-10 23:30")
+    watch, _ = watching(pool, night)
+    for citizen in (odd, usual):
+        button, door = await home.placed(citizen, "call"), await home.placed(citizen, "door")
+        await home.deliver([citizen], [press(button, night), opened(door, night)])
+
+    await until_quiet(watch)
+
+    kinds = [(alert["citizen"], alert["kind"]) for alert in await home.alerts()]
+    assert kinds == [
+        (odd.number, "call_pressed"),
+        (usual.number, "call_pressed"),
+        (usual.number, "night_door"),
+    ]
+    (deadline,) = await home.rows("SELECT due FROM deadline WHERE citizen = $1", odd.number)
+    assert deadline["due"] == night + 5 * MINUTE
+    assert await home.count("pending") == 0
+
+
 async def many_presses(home: House, citizens: int) -> None:
     """Every citizen presses once, heard three times in three batches of two lanes."""
     people = [await home.citizen() for _ in range(citizens)]
