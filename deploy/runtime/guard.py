@@ -18,6 +18,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+SET_PDEATHSIG = 1
+"""`PR_SET_PDEATHSIG` of prctl(2): the signal that a process gets when its parent dies."""
+
 SET_CHILD_SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of prctl(2): orphans of the command become ours, so none escapes."""
 
@@ -30,16 +33,18 @@ GLANCE = 1.0
 
 def main(arguments: list[str]) -> int:
     """Start the command, outlive it, and leave nothing of it."""
-    ctypes.CDLL(None, use_errno=True).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     number, grace, leftover, _, *command = arguments
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, OPEN_FILES), most))
     parent = os.getppid()
-    # the command follows the guard into death as well, should somebody kill the guard
     child = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", *command],
+        command,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
+        # the command follows the guard into death as well, should somebody kill the guard
+        preexec_fn=lambda: libc.prctl(SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 -- one thread
     )
     sys.stdout.write(f"{child.pid}\n")
     sys.stdout.flush()
