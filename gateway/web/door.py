@@ -1,5 +1,6 @@
 """What the screens need from whoever lets people in; they do not know that room."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -17,8 +18,9 @@ class Door(Protocol):
 
     def now(self) -> datetime: ...
 
-    async def caller(self, request: Request) -> Caller:
-        """Who asks; the guard has let them in already."""
+    @property
+    def caller(self) -> Callable[..., Awaitable[Caller]]:
+        """The dependency that says who asks; the guard has let them in already."""
         ...
 
     def token(self, request: Request) -> str:

@@ -1,4 +1,4 @@
-"""An office to test in: two municipalities, people with keys, homes, alerts, and the application."""
+"""An office to test in: municipalities, people with keys, homes, alerts, and the application."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -117,12 +117,18 @@ class Office:
             password_hash=await hash_password(PASSWORD) if login else None,
         )
 
-    def client(self, headers: Mapping[str, str] | None = None, **more: Any) -> httpx2.AsyncClient:
-        options = {"base_url": "http://gateway", **more}
+    def client(
+        self,
+        headers: Mapping[str, str] | None = None,
+        *,
+        base_url: str = "http://gateway",
+        cookies: Mapping[str, str] | None = None,
+    ) -> httpx2.AsyncClient:
         made = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=self.app, client=(self.client_address, 4000)),
+            base_url=base_url,
             headers=headers,
-            **options,
+            cookies=dict(cookies or {}),
         )
         self.clients.append(made)
         return made
