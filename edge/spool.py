@@ -31,6 +31,7 @@ from edge.disk import SCHEMA, connect, only_writer
 from edge.files import sync_folder
 from edge.ranges import Range, Ranges
 from edge.run import Place, Run, fitting, frames_then_gone
+from edge.salvage import mend
 
 KEEP_DAYS = 3
 """Days that a receipted frame stays, so that a gateway restored from a backup can be filled."""
@@ -90,6 +91,7 @@ class Spool:
         self._current: dict[Lane, _Stream] = {}
         self._streams: dict[str, _Stream] = {}
         self._lock = only_writer(path)
+        mend(path)
         self._appends = connect(path, self.synchronous)
         self._appends.executescript(SCHEMA)
         sync_folder(path.parent)

@@ -1,0 +1,42 @@
+"""The systemd unit fits the program: its command, its settings and its exit codes."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from deploy.runtime.paths import DEPLOY
+from edge.main import NOT_JOINED, USAGE
+from edge.settings import PREFIX, Settings
+
+UNIT = (DEPLOY / "edge.service").read_text()
+
+
+def test_the_unit_runs_the_box_with_settings_that_exist() -> None:
+    known = {PREFIX + each.name.upper() for each in fields(Settings)}
+
+    assert "ExecStart=/opt/trygport/bin/edge run\n" in UNIT
+    assert set(re.findall(r"Environment=(EDGE_\w+)=", UNIT)) <= known
+    assert f"Environment=EDGE_HOME={Settings().home}\n" in UNIT
+
+
+def test_a_wrong_setting_is_not_tried_again_and_everything_else_is() -> None:
+    assert f"RestartPreventExitStatus={USAGE} {NOT_JOINED}\n" in UNIT
+    assert "Restart=always\n" in UNIT
+
+
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "edge.service"
+    unit.write_text(UNIT.replace("/opt/trygport/bin/edge", "/bin/true"))
+
+    told = subprocess.run(  # noqa: S603 - systemd's own tool on our own unit
+        [analyze, "verify", "--man=no", unit], capture_output=True, text=True, check=False
+    )
+
+    assert (told.returncode, told.stderr) == (0, "")
