@@ -1,7 +1,6 @@
 """Holds for every test: no task is left running; the real broker and database, shared."""
 
 import asyncio
-import importlib.util
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from deploy.runtime.paths import ROOT, RUNTIME
 from deploy.runtime.services import Broker, Database, OneDatabase, scratch_folder
+from gateway.store.migrate import migrate
 
 GATEWAY_PASSWORD = "the gateway's, in tests"  # noqa: S105 -- opens a broker that lives for one test run
 BOXES = tuple(f"box-{number:02}" for number in range(1, 21))
@@ -74,7 +74,7 @@ def database(service_folder: Path) -> Iterator[Database]:
     """A real TimescaleDB for the whole run, its database `migrated` on the newest schema."""
     started = Database.start(service_folder / "database")
     template = started.create(TEMPLATE)
-    _migrate(template.dsn())
+    asyncio.run(migrate(template.dsn()))
     yield started
     started.stop()
 
@@ -94,9 +94,3 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded data are not beside the checkout (../shared)")
     return folder
-
-
-def _migrate(dsn: str) -> None:
-    if importlib.util.find_spec("gateway.store.migrate") is not None:
-        migrate = importlib.import_module("gateway.store.migrate").migrate
-        asyncio.run(migrate(dsn))
