@@ -56,7 +56,8 @@ class Write:
 class Plan:
     """How a connection goes: subscribe, write, read, listen for so many seconds, leave.
 
-    `advertised`: after an advertisement, `seconds` apart at least; `every`: each `seconds`.
+    `advertised`: when its advertisement has news (other bytes, or the first after ten seconds of
+    silence), `seconds` apart at least; `every`: each `seconds`.
     """
 
     when: When

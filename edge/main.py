@@ -10,7 +10,6 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
@@ -98,7 +97,7 @@ def _join(settings: Settings, asked: argparse.Namespace) -> int:
 
 def _status(settings: Settings, asked: argparse.Namespace) -> int:
     status = read_status(settings.home)
-    text = status.as_json() if asked.json else status.as_text(datetime.now(UTC))
+    text = status.as_json() if asked.json else status.as_text(settings.make_clock().now())
     sys.stdout.write(f"{text}\n")
     return OK
 
@@ -169,7 +168,7 @@ class _Agent:
     async def _tend(self) -> None:
         """The box's housekeeping: what may be forgotten, the status file, systemd's watchdog."""
         loop = asyncio.get_running_loop()
-        forget_at = loop.time() + 60
+        forget_at = loop.time()
         while True:
             self._write_status()
             _notify("WATCHDOG=1")

@@ -49,6 +49,7 @@ class Uplink:
         *,
         heartbeat: Heartbeat | None = None,
         on_config: Callable[[bytes], None] = lambda _: None,
+        unanswered: float = UNANSWERED,
     ) -> None:
         self.heartbeat = heartbeat or Heartbeat(spool=spool, clock=clock)
         self.online = asyncio.Event()
@@ -56,6 +57,7 @@ class Uplink:
         self._link = link
         self._clock = clock
         self._on_config = on_config
+        self._unanswered = unanswered
         self._woken = asyncio.Event()
         self._arrived = deque[tuple[str, bytes]]()
         self._senders: dict[Lane, Sender] = {lane: Sender(lane, PACES[lane]) for lane in LANES}
@@ -183,12 +185,12 @@ class Uplink:
 
     def _check_answers(self, now: float) -> None:
         oldest = next(iter(self._unacknowledged.values()), None)
-        if oldest is not None and now - oldest.at > UNANSWERED:
-            raise LinkLost(f"the broker has not answered for {UNANSWERED:.0f} s")
+        if oldest is not None and now - oldest.at >= self._unanswered:
+            raise LinkLost(f"the broker has not answered for {self._unanswered:g} s")
 
     def _next_wake(self, now: float) -> float:
         times = [self._state_due, now + EVERY]
-        times += [sent.at + UNANSWERED + 1 for sent in self._unacknowledged.values()]
+        times += [sent.at + self._unanswered for sent in self._unacknowledged.values()]
         times += [at for sender in self._senders.values() if (at := sender.wakes()) is not None]
         return min(times)
 

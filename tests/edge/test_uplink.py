@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -268,6 +269,65 @@ async def test_a_broker_killed_in_the_middle_loses_nothing(
         mine.stop()
 
     assert len(there.frames) == 4_001
+
+
+class Cable:
+    """A way to the broker that can swallow everything and say nothing, as a dead router does."""
+
+    def __init__(self, port: int) -> None:
+        self.swallowing = False
+        self.opened = 0
+        self.port = 0
+        self._to = port
+        self._ways = set[asyncio.Task[None]]()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._through, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for way in self._ways:
+            way.cancel()
+        await asyncio.gather(*self._ways, return_exceptions=True)
+
+    async def _through(self, box: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self.opened += 1
+        broker, on = await asyncio.open_connection("127.0.0.1", self._to)
+        for source, sink in ((box, on), (broker, back)):
+            way = asyncio.create_task(self._pass(source, sink))
+            self._ways.add(way)
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while said := await source.read(65_536):
+                if not self.swallowing:
+                    sink.write(said)
+        finally:
+            sink.close()
+            with suppress(OSError):
+                await sink.wait_closed()
+
+
+async def test_a_dead_way_is_noticed_by_the_missing_answer_and_another_is_opened(
+    broker: Broker, tmp_path: Path, clock: HandClock
+) -> None:
+    async with Cable(broker.port) as cable:
+        way = Link.to(f"mqtt://127.0.0.1:{cable.port}", edge=BOX, password=BOX)
+        with Spool(tmp_path / "spool", clock) as spool:
+            uplink = Uplink(spool, way, clock, unanswered=0.5)
+            async with gateway(broker, BOX) as there, sending(uplink):
+                cable.swallowing = True
+                spool.append(heard(1), "urgent")
+                await asyncio.sleep(0.6)
+                cable.swallowing = False
+                await drained(spool)
+
+    assert cable.opened == 2
+    assert len(there.frames) == 1
 
 
 async def test_a_press_leaves_at_once(broker: Broker, tmp_path: Path, clock: HandClock) -> None:
