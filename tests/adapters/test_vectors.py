@@ -43,7 +43,9 @@ def params(rows: list[dict[str, Any]], name: str) -> list[Any]:
     """One case a row, or one that says why there is none."""
     if rows:
         return [pytest.param(row, id=f"{row['family']} {row[name]}") for row in rows]
-    skipped = pytest.mark.skip(reason=f"the recorded vectors are not in {DATA.name} beside us")
+    skipped = pytest.mark.skip(
+        reason="the recorded vectors (../shared/data) are not beside the project"
+    )
     return [pytest.param({}, marks=skipped)]
 
 
@@ -84,7 +86,7 @@ def label(frame: Frame, packet: Packet) -> str:
 @pytest.mark.parametrize(("rows", "at_least"), [(bthome_rows, 70), (gatt_rows, 7), (hci_rows, 57)])
 def test_the_vectors_that_are_meant_are_found(rows: Any, at_least: int) -> None:
     if not DATA.exists():
-        pytest.skip(f"{DATA.name} is not beside the project")
+        pytest.skip("the recorded vectors (../shared/data) are not beside the project")
 
     assert len(rows()) >= at_least
 
