@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from gateway.store.pool import DatabaseDown, Pool
 _LONGEST = 60.0
 """Seconds that anything is remembered, should an announcement have been missed."""
 _AGAIN = 1.0
+_ADDRESS = re.compile("[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 
 
 @dataclass(slots=True)
@@ -68,7 +70,8 @@ class Known:
                     if not isinstance(frame, SpoiledFrame)
                 }
         if missing := wanted - picture.devices.keys():
-            found = await known.devices(self._pool, missing)
+            asked = {address for address in missing if _ADDRESS.fullmatch(address[1])}
+            found = await known.devices(self._pool, asked) if asked else {}
             picture.devices.update({address: found.get(address) for address in missing})
         return picture
 

@@ -18,8 +18,13 @@ URGENT = ("edges/+/urgent", "edges/+/state")
 BULK = ("edges/+/bulk",)
 
 
-async def run(settings: Settings, clock: Clock, health: Health) -> None:
-    """Until cancelled. A session and a connection of its own for each lane: calls overtake."""
+async def run(
+    settings: Settings, clock: Clock, health: Health, *, pipeline: type[Pipeline] = Pipeline
+) -> None:
+    """Until cancelled. A session and a connection of its own for each lane: calls overtake.
+
+    Another pipeline is given by tests, to show what happens when it breaks its promise.
+    """
     broker = broker_of(settings)
     async with connect(settings, "ingest") as pool, asyncio.TaskGroup() as group:
         urgent = Subscriber(broker, "gateway-urgent", URGENT, changed=_part(health, "urgent"))
@@ -29,7 +34,7 @@ async def run(settings: Settings, clock: Clock, health: Health) -> None:
         contacts = Contacts(pool, known, clock, urgent, running=configs.running)
         lanes: Mapping[Lane, Subscriber] = {"urgent": urgent, "bulk": bulk}
         for lane, subscriber in lanes.items():
-            pipeline = Pipeline(
+            worker = pipeline(
                 lane,
                 subscriber=subscriber,
                 pool=pool,
@@ -38,7 +43,7 @@ async def run(settings: Settings, clock: Clock, health: Health) -> None:
                 clock=clock,
                 health=health,
             )
-            group.create_task(pipeline.run())
+            group.create_task(worker.run())
         for part in (urgent, bulk, teller, known, configs, contacts):
             group.create_task(part.run())
 
