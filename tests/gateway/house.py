@@ -14,7 +14,7 @@ from deploy.runtime.services import OneDatabase
 from gateway.home import Citizen
 from gateway.settings import Settings
 
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
