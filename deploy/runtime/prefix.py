@@ -74,7 +74,9 @@ class Apt:
         (self.folder / "sources.list").write_text("\n".join(self._sources(security=security)))
 
     def _sources(self, *, security: bool) -> Iterable[str]:
-        keyring = self.mirror.signed_by or next((str(k) for k in KEYRINGS if k.exists()), None)
+        # Debian's own keys where the machine has them, so that an archive of somebody else that
+        # uses Debian's names is refused and the next one tried
+        keyring = next((str(k) for k in KEYRINGS if k.exists()), self.mirror.signed_by)
         options = f"[signed-by={keyring}] " if keyring else ""
         yield f"deb {options}{self.mirror.main} {RELEASE} main"
         if security and self.mirror.security:
@@ -101,9 +103,11 @@ class Apt:
             "APT::Update::Error-Mode": "any",
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
+            "Acquire::http::Timeout": "15",
+            "Acquire::https::Timeout": "15",
         }
         ours = "".join(f'{name} "{value}";\n' for name, value in settings.items())
-        return _machines_own_access() + ours
+        return ours + _machines_own_access()
 
 
 def build_prefix(*, architecture: str) -> None:

@@ -125,6 +125,19 @@ def test_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_processor_without_packages_is_refused(tmp_path: Path) -> None:
+    dpkg = tmp_path / "dpkg"
+    dpkg.write_text("#!/bin/sh\necho armhf\n")
+    dpkg.chmod(0o755)
+
+    done = entry({"PATH": f"{tmp_path}:{os.environ['PATH']}"}, script=DEPLOY / "test")
+
+    assert done.returncode == Exit.UNSUPPORTED_SYSTEM
+    assert done.stderr == (
+        "The processor architecture armhf is not supported: amd64 or arm64 is needed.\n"
+    )
+
+
 @pytest.mark.slow
 def test_a_fresh_clone_without_network_says_so(tmp_path: Path) -> None:
     _needs_a_network_of_its_own()
