@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import uvicorn
@@ -56,16 +56,20 @@ async def run(
     settings: Settings, clock: Clock, health: Health, *, pages: tuple[Pages, ...] = ()
 ) -> None:
     """Serves HTTP, and HTTPS where a certificate is set, until cancelled."""
-    async with connect(settings, "api", most=_CONNECTIONS) as pool:
-        live = Live(pool)
-        desk = Desk(pool=pool, clock=clock, settings=settings, health=health, live=live)
-        app = Headers(build(desk, *pages), health)
-        async with asyncio.TaskGroup() as group:
-            listening = group.create_task(live.run())
-            try:
-                await _serve(app, settings, health, live)
-            finally:
-                listening.cancel()
+    with contextlib.ExitStack() as open_sockets:
+        sockets = [
+            (open_sockets.enter_context(await bound(setting, address)), tls)
+            for setting, address, tls in _places(settings)
+        ]
+        async with connect(settings, "api", most=_CONNECTIONS) as pool:
+            live = Live(pool)
+            desk = Desk(pool=pool, clock=clock, settings=settings, health=health, live=live)
+            app = Headers(build(desk, *pages), health)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(live.run())
+                for listening, tls in sockets:
+                    group.create_task(_serve(_Server(_config(app, tls)), listening, live))
+                health.ok("api")
 
 
 def build(desk: Desk, *pages: Pages) -> FastAPI:
@@ -118,26 +122,20 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(app: ASGIApp, settings: Settings, health: Health, live: Live) -> None:
-    async with asyncio.TaskGroup() as group:
-        for server, listening in await _servers(app, settings):
-            group.create_task(_until_cancelled(server, listening, live))
-        health.ok("api")
-
-
-async def _servers(app: ASGIApp, settings: Settings) -> list[tuple[_Server, socket.socket]]:
-    plain = await bound("GATEWAY_HTTP_LISTEN", settings.http_listen)
-    made = [(_Server(_config(app)), plain)]
+def _places(settings: Settings) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Where to listen: the setting, its HOST:PORT and uvicorn's options. Raises BadSetting."""
+    places: list[tuple[str, str, Mapping[str, Any]]] = [
+        ("GATEWAY_HTTP_LISTEN", settings.http_listen, {})
+    ]
     if settings.https_listen is not None:
         if settings.tls_cert is None or settings.tls_key is None:
             raise BadSetting("GATEWAY_HTTPS_LISTEN needs GATEWAY_TLS_CERT and GATEWAY_TLS_KEY")
-        config = _config(app, ssl_certfile=settings.tls_cert, ssl_keyfile=settings.tls_key)
-        listening = await bound("GATEWAY_HTTPS_LISTEN", settings.https_listen)
-        made.append((_Server(config), listening))
-    return made
+        tls = {"ssl_certfile": settings.tls_cert, "ssl_keyfile": settings.tls_key}
+        places.append(("GATEWAY_HTTPS_LISTEN", settings.https_listen, tls))
+    return places
 
 
-def _config(app: ASGIApp, **tls: Any) -> uvicorn.Config:  # noqa: ANN401 - uvicorn's own options
+def _config(app: ASGIApp, tls: Mapping[str, Any]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
@@ -150,7 +148,7 @@ def _config(app: ASGIApp, **tls: Any) -> uvicorn.Config:  # noqa: ANN401 - uvico
     )
 
 
-async def _until_cancelled(server: _Server, listening: socket.socket, live: Live) -> None:
+async def _serve(server: _Server, listening: socket.socket, live: Live) -> None:
     """Serves; when cancelled, ends the streams and lets open requests finish."""
     serving = asyncio.ensure_future(server.serve(sockets=[listening]))
     try:
@@ -160,5 +158,3 @@ async def _until_cancelled(server: _Server, listening: socket.socket, live: Live
         server.should_exit = True
         await serving
         raise
-    finally:
-        listening.close()

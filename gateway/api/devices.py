@@ -44,7 +44,7 @@ class NewDevice(BaseModel):
     """`model` chooses how boxes hear the device; `key` is the BLE key, 16 bytes in hexadecimal."""
 
     address: Annotated[
-        str, StringConstraints(to_upper=True, pattern="^([0-9A-F]{2}:){5}[0-9A-F]{2}$")
+        str, StringConstraints(to_upper=True, pattern="^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")
     ]
     model: Annotated[str, StringConstraints(max_length=40, pattern="^[a-z0-9_-]*$")] = ""
     key: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{32}$")] | None = None

@@ -9,9 +9,9 @@ from uuid import UUID
 from asyncpg.exceptions import InterfaceError, PostgresError
 
 from gateway.store.caller import Caller
-from gateway.store.pool import Pool
+from gateway.store.pool import DatabaseDown, Pool
 
-_FAULTS = (OSError, InterfaceError, PostgresError)
+_FAULTS = (DatabaseDown, OSError, InterfaceError, PostgresError)
 _AGAIN, _PING = 1.0, 10.0
 """Seconds before a lost connection is made again, and between two looks at a quiet one."""
 
@@ -117,6 +117,8 @@ class Live:
                 await self._spread(alerts)
 
     async def _spread(self, alerts: set[UUID]) -> None:
+        if not alerts or not self._listeners:
+            return
         rows = await self._pool.fetch(_WHICH, sorted(alerts))
         for row in rows:
             changed = Changed(alert=row["public"], state=row["state"], kind=row["kind"])
@@ -132,32 +134,44 @@ class Live:
 @contextlib.asynccontextmanager
 async def _announcements(pool: Pool) -> AsyncGenerator[AsyncGenerator[set[UUID]]]:
     """What is announced on channel `alert`, over a connection of its own."""
-    waiting: asyncio.Queue[UUID] = asyncio.Queue()
+    waiting: asyncio.Queue[UUID | None] = asyncio.Queue()
 
     def heard(_db: object, _pid: int, _channel: str, payload: object) -> None:
         with contextlib.suppress(ValueError):  # not an id: nothing that a board could ask for
             waiting.put_nowait(UUID(str(payload)))
 
+    def lost(_db: object) -> None:
+        waiting.put_nowait(None)
+
     async with pool.acquire() as db:
         await db.add_listener("alert", heard)
+        db.add_termination_listener(lost)
         try:
-            yield _heard(waiting, lambda: db.fetchval("SELECT 1", timeout=_PING))
+            line = _heard(waiting, lambda: db.fetchval("SELECT 1", timeout=_PING))
+            async with contextlib.aclosing(line):
+                yield line
         finally:
-            if not db.is_closed():
+            with contextlib.suppress(InterfaceError):  # a lost connection is not ours any more
+                db.remove_termination_listener(lost)
                 await db.remove_listener("alert", heard)
 
 
 async def _heard(
-    waiting: asyncio.Queue[UUID], ping: Callable[[], Awaitable[object]]
+    waiting: asyncio.Queue[UUID | None], ping: Callable[[], Awaitable[object]]
 ) -> AsyncGenerator[set[UUID]]:
-    """All that waits, together. A quiet line is asked now and then whether it still lives."""
+    """All that waits, together. A quiet line is asked now and then whether it still lives.
+
+    Raises DatabaseDown when the connection is lost.
+    """
     while True:
+        alerts = set[UUID | None]()
         try:
             async with asyncio.timeout(_PING):
-                alerts = {await waiting.get()}
+                alerts.add(await waiting.get())
         except TimeoutError:
             await ping()
-            continue
         while not waiting.empty():
             alerts.add(waiting.get_nowait())
-        yield alerts
+        if None in alerts:
+            raise DatabaseDown("the connection that listens is lost")
+        yield {alert for alert in alerts if alert is not None}
