@@ -1,0 +1,208 @@
+"""Contact: intervals of which only changes are written, and how sure their end is."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from deploy.runtime.services import OneDatabase
+from gateway.ingest.contact import STALE, UNSURE
+from gateway.ingest.subscriber import Delivery
+from tests.frames import NOON, batch, door
+from tests.gateway.ingest_home import Parts, delivery, parts, state
+
+AT_NOON = datetime.fromtimestamp(NOON / 1_000, UTC)
+
+
+@pytest.fixture
+async def ingest(fresh_database: OneDatabase) -> AsyncIterator[Parts]:
+    async with parts(fresh_database) as made:
+        connected_for(made, 3_600)
+        yield made
+
+
+def connected_for(ingest: Parts, seconds: float) -> None:
+    """The gateway has been connected to the broker for so long."""
+    ingest.subscriber.connected_at = asyncio.get_running_loop().time() - seconds
+
+
+async def said(
+    ingest: Parts, word: str, *, minutes: float = 0, retained: bool = False, **fields: Any
+) -> None:
+    """The box's state comes so many minutes after noon."""
+    ingest.clock.at = AT_NOON + timedelta(minutes=minutes)
+    message = Delivery("edges/box-01/state", state(word, **fields), retained=retained, number=1)
+    await ingest.pipeline().store([message])
+
+
+async def contacts(ingest: Parts) -> list[tuple[float, float | None, str | None]]:
+    """Each interval: from and to in minutes after noon, and how it ended."""
+    rows = await ingest.rows('SELECT * FROM contact ORDER BY "from"')
+    return [(after(row["from"]), row["to"] and after(row["to"]), row["ended_by"]) for row in rows]
+
+
+def after(moment: datetime) -> float:
+    return (moment - AT_NOON) / timedelta(minutes=1)
+
+
+async def sure_from(ingest: Parts) -> float:
+    """Seconds after the end of the last contact."""
+    (row,) = await ingest.rows('SELECT "to", sure_from FROM contact ORDER BY id DESC LIMIT 1')
+    return (row["sure_from"] - row["to"]).total_seconds()
+
+
+async def test_only_changes_are_written(ingest: Parts) -> None:
+    for minutes in range(0, 20, 5):
+        await said(ingest, "running", minutes=minutes)
+    await said(ingest, "lost", minutes=21)
+    await said(ingest, "lost", minutes=22)
+    await said(ingest, "running", minutes=30)
+    await said(ingest, "stopped", minutes=40)
+
+    assert await contacts(ingest) == [(0, 21, "lost"), (30, 40, "stopped")]
+
+
+async def test_each_change_has_the_homes_citizens_judged_at_once(ingest: Parts) -> None:
+    await said(ingest, "running")
+    assert (await ingest.rows("SELECT due FROM deadline")) == [{"due": AT_NOON}]
+    await ingest.rows("UPDATE deadline SET due = $1 RETURNING due", AT_NOON + timedelta(days=1))
+
+    await said(ingest, "running", minutes=1)
+    assert (await ingest.rows("SELECT due FROM deadline")) == [{"due": AT_NOON + timedelta(days=1)}]
+
+    await said(ingest, "lost", minutes=2)
+    assert (await ingest.rows("SELECT due FROM deadline")) == [
+        {"due": AT_NOON + timedelta(minutes=2)}
+    ]
+
+
+async def test_the_end_is_sure_at_once_when_the_gateway_has_been_there_for_long(
+    ingest: Parts,
+) -> None:
+    await said(ingest, "running")
+    await said(ingest, "lost", minutes=1)
+
+    assert await sure_from(ingest) == 0
+
+
+async def test_the_end_is_not_sure_while_the_gateway_has_only_just_come_back(
+    ingest: Parts,
+) -> None:
+    await said(ingest, "running")
+    await heard_ago(ingest, 600)
+    connected_for(ingest, 60)
+
+    await said(ingest, "lost", minutes=1)
+
+    assert await sure_from(ingest) == pytest.approx(UNSURE - 60, abs=2)
+
+
+async def test_the_end_is_sure_when_the_box_was_heard_since_the_gateway_came_back(
+    ingest: Parts,
+) -> None:
+    await said(ingest, "running")
+    await heard_ago(ingest, 600)
+    connected_for(ingest, 60)
+    ingest.contacts.heard([delivery(batch([door()]))])
+
+    await said(ingest, "lost", minutes=1)
+
+    assert await sure_from(ingest) == 0
+
+
+async def test_what_the_broker_kept_is_no_sign_of_life(ingest: Parts) -> None:
+    await said(ingest, "running")
+    await heard_ago(ingest, 600)
+    connected_for(ingest, 60)
+    await said(ingest, "running", minutes=1, retained=True)
+
+    await said(ingest, "lost", minutes=1)
+
+    assert await sure_from(ingest) == pytest.approx(UNSURE - 60, abs=2)
+
+
+async def test_an_old_state_that_the_broker_kept_opens_no_contact(ingest: Parts) -> None:
+    await said(ingest, "running", minutes=STALE / 60 + 1, retained=True)
+    assert await contacts(ingest) == []
+
+    await said(ingest, "running", minutes=STALE / 60 - 1, retained=True)
+    assert await contacts(ingest) == [(STALE / 60 - 1, None, None)]
+
+
+async def test_a_box_without_a_last_will_is_noticed_by_its_silence(ingest: Parts) -> None:
+    await said(ingest, "running")
+    assert ingest.contacts.silent() == []
+
+    await heard_ago(ingest, STALE + 1)
+
+    assert ingest.contacts.silent() == ["box-01"]
+
+
+async def test_nobody_is_silent_while_the_gateway_cannot_hear(ingest: Parts) -> None:
+    await said(ingest, "running")
+    await heard_ago(ingest, STALE + 1)
+
+    ingest.subscriber.connected_at = None
+    assert ingest.contacts.silent() == []
+
+    connected_for(ingest, STALE - 1)
+    assert ingest.contacts.silent() == []
+
+
+async def test_a_gateway_that_starts_anew_knows_who_was_in_contact(ingest: Parts) -> None:
+    await said(ingest, "running")
+    ingest.contacts = type(ingest.contacts)(
+        ingest.pool, ingest.known, ingest.clock, ingest.subscriber
+    )
+    # (the new one has heard nobody since it connected, an hour ago)
+
+    looking = asyncio.create_task(ingest.contacts.run())
+    async with asyncio.timeout(5):
+        while (await contacts(ingest))[0][1] is None:  # noqa: ASYNC110 - no event of ours
+            await asyncio.sleep(0.05)
+    looking.cancel()
+    await asyncio.wait([looking])
+
+    assert await contacts(ingest) == [(0, 0, "stale")]
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "bad_state"),
+        (b"garbage", "bad_state"),
+        (b"[]", "bad_state"),
+        (state("asleep"), "bad_state"),
+        (state("running", format=2), "bad_state"),
+        (state("running", at="noon"), "bad_state"),
+        (state("running", config=-1), "bad_state"),
+        (state("running", version="x" * 5_000), "too_large"),
+    ],
+)
+async def test_a_state_that_is_none_is_set_aside(
+    ingest: Parts, payload: bytes, reason: str
+) -> None:
+    message = Delivery("edges/box-01/state", payload, retained=False, number=1)
+
+    await ingest.pipeline().store([message])
+
+    (row,) = await ingest.rows("SELECT reason, municipality FROM quarantine")
+    assert row == {"reason": reason, "municipality": 1}
+    assert await contacts(ingest) == []
+
+
+async def test_a_newer_box_may_say_more(ingest: Parts) -> None:
+    await said(ingest, "running", mood="fine")
+
+    assert await contacts(ingest) == [(0, None, None)]
+    assert json.loads(state("running"))["format"] == 1
+
+
+async def heard_ago(ingest: Parts, seconds: float) -> None:
+    """The loop's clock is not ours to move: the box was heard that long ago."""
+    now = asyncio.get_running_loop().time()
+    heard = ingest.contacts._heard  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    heard["box-01"] = now - seconds
