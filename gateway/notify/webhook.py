@@ -17,7 +17,8 @@ from standardwebhooks import Webhook as Signer
 from gateway.notify.channel import NotNow, Undeliverable
 from gateway.store.notices import DueNotice
 
-_TIMEOUT = 15.0
+TIMEOUT = 15.0
+"""Seconds for one attempt, answer and all; Standard Webhooks asks for 15 to 30."""
 _MOST_OF_ANSWER = 65_536
 _SECRET_BYTES = range(24, 65)
 _GONE = 410
@@ -30,19 +31,22 @@ class BadWebhook(ValueError):
 class Webhook:
     """Sends thin notices: ids, kinds and times, no names; who may know more asks the API."""
 
-    def __init__(self, client: httpx2.AsyncClient, url: str, secret: str) -> None:
+    def __init__(
+        self, client: httpx2.AsyncClient, url: str, secret: str, *, seconds: float = TIMEOUT
+    ) -> None:
         self._client = client
         self._url = url
+        self._seconds = seconds
         self._signer = Signer(secret)
 
     async def deliver(self, notice: DueNotice) -> str:
         """Deliver it. Only 2xx is delivered; a redirect is not followed; 410 ends it."""
         body = content(notice)
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(self._seconds):
                 status, wait = await self._post(body, self._headers(notice, body))
         except TimeoutError as late:
-            raise NotNow(f"no answer within {_TIMEOUT:.0f} s") from late
+            raise NotNow(f"no answer within {self._seconds:g} s") from late
         except httpx2.HTTPError as fault:
             raise NotNow(type(fault).__name__) from fault
         if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own border
@@ -76,18 +80,19 @@ class Webhook:
 
 
 @asynccontextmanager
-async def webhook(url: str, secret: str, *, production: bool) -> AsyncGenerator[Webhook]:
-    """Open the channel. Raises BadWebhook.
+async def webhook(
+    url: str, secret: str, *, production: bool, seconds: float = TIMEOUT
+) -> AsyncGenerator[Webhook]:
+    """Open the channel; an attempt may take so many seconds. Raises BadWebhook.
 
     The one configured address is the allow-list. No redirect is followed and no proxy of the
     environment is used, so that nothing leads to another.
     """
     _refuse_bad_address(url, production=production)
     _refuse_bad_secret(secret)
-    async with httpx2.AsyncClient(
-        timeout=_TIMEOUT, follow_redirects=False, trust_env=False
-    ) as client:
-        yield Webhook(client, url, secret)
+    # `deliver` limits the attempt as a whole; the client's own limits are for each step of it.
+    async with httpx2.AsyncClient(timeout=None, follow_redirects=False, trust_env=False) as client:
+        yield Webhook(client, url, secret, seconds=seconds)
 
 
 def content(notice: DueNotice) -> str:
