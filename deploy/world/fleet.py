@@ -54,7 +54,7 @@ _AHEAD = timedelta(minutes=15)
 class Box:
     """One box: what it is told to hear goes through the real spool and the real uplink."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, uplink: type[Uplink] = Uplink) -> None:
         """The box's identity lies in the folder already, as joining left it."""
         identity = read_identity((folder / FILE).read_bytes())
         self.edge = identity.edge
@@ -63,7 +63,7 @@ class Box:
         self.told = asyncio.Event()
         """Set whenever a configuration came; whoever waits for one clears it."""
         self._config = ConfigFile(folder / "config.json")
-        self.uplink = Uplink(
+        self.uplink = uplink(
             self.spool,
             identity.link(),
             clock,

@@ -48,7 +48,7 @@ class Receiver:
 
     secret: str = field(default_factory=new_secret)
     clock: Callable[[], float] = time.time
-    """Seconds since 1970 by the clock that the sender goes by: signatures grow old."""
+    """Seconds since 1970; a signature is as old as the wall clocks of both ends say."""
     notices: list[Notice] = field(default_factory=list[Notice])
     answers: list[int] = field(default_factory=list[int])
     port: int = 0

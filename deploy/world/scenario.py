@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -189,7 +190,7 @@ class Evening:
     # -- setting up
 
     async def _set_up(self) -> None:
-        self.receiver = await self._open.enter_async_context(Receiver(clock=self.clock.seconds))
+        self.receiver = await self._open.enter_async_context(Receiver())
         webhook = {"webhook_url": self.receiver.url, "webhook_secret": self.receiver.secret}
         self.stack = await asyncio.to_thread(
             Stack.start,
@@ -274,9 +275,9 @@ class Evening:
 
     async def _calls_are_watched(self) -> None:
         """Wait until the box that will be cut off is on the short keep-alive of a call button."""
-        words = f" as {self.lost.edge} (p5, c0, k{_KEEP_ALIVE},"
+        connected = re.compile(rf" as {self.lost.edge} \([^)]*\bk{_KEEP_ALIVE}\b")
         async with asyncio.timeout(30):
-            while words not in self.stack.broker.log.read_text():  # noqa: ASYNC110
+            while not connected.search(self.stack.broker.log.read_text()):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
     # -- time

@@ -50,13 +50,17 @@ async def tally(
 ) -> Tally:
     """Read the spools' own files, which keep what is receipted for days, and the database.
 
-    `keys` are the BLE keys of devices that encrypt, by address.
+    Only the devices that the spools speak of are looked at. `keys` are the BLE keys of devices
+    that encrypt, by address.
     """
     numbers, frames = _spooled(spools)
     async with _connected(dsn) as db:
         ours = {row["address"] for row in await db.fetch("SELECT address FROM device")}
         expected = _expected((each for each in frames if each.device in ours), keys or {})
-        stored, unreceived = await _stored(db), await _unreceived(db, numbers)
+        heard = {each.device for each in frames}
+        everything = await _stored(db)
+        stored = Counter({said: n for said, n in everything.items() if said[0] in heard})
+        unreceived = await _unreceived(db, numbers)
     return compared(expected, stored, sent=len(frames), unreceived=unreceived)
 
 
