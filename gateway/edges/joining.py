@@ -7,6 +7,7 @@ import hashlib
 import json
 import ssl
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +47,10 @@ async def join(pool: Pool, settings: Settings, edge: str, secret: str, now: date
     broker's files cannot be read or written: then the secret is still good.
     """
     password = new_secret()
+
+    async def write(rows: Sequence[tuple[str, str]]) -> None:
+        await asyncio.to_thread(write_password_file, settings, rows)
+
     hashed = await asyncio.to_thread(hash_password, password)
     try:
         ca = settings.edge_broker_ca and settings.edge_broker_ca.read_text()
@@ -54,7 +59,7 @@ async def join(pool: Pool, settings: Settings, edge: str, secret: str, now: date
             name=edge,
             secret=secret,
             broker_password=hashed,
-            write=lambda rows: write_password_file(settings, rows),
+            write=write,
             now=now,
         )
     except OSError as error:

@@ -1,7 +1,7 @@
 """The boxes: added with a one-time secret, joined with it once."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -65,7 +65,7 @@ async def join_box(
     name: str,
     secret: str,
     broker_password: str,
-    write: Callable[[Sequence[tuple[str, str]]], None],
+    write: Callable[[Sequence[tuple[str, str]]], Awaitable[None]],
     now: datetime,
 ) -> None:
     """The box has joined, and the broker knows its password (given in the broker's hash form).
@@ -93,7 +93,7 @@ async def join_box(
         rows = await db.fetch(
             "SELECT name, broker_password FROM edge WHERE broker_password IS NOT NULL ORDER BY name"
         )
-        write([(row["name"], row["broker_password"]) for row in rows])
+        await write([(row["name"], row["broker_password"]) for row in rows])
         await db.execute("NOTIFY home")
         await db.execute("NOTIFY config")
 

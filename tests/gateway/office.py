@@ -230,13 +230,12 @@ async def office(
 ) -> AsyncGenerator[Office]:
     """The application on a database of its own."""
     clock, health = HandClock(), Health()
-    chosen = Settings(
-        database=database.address,
-        production=False,
-        broker_password_file=folder / "passwords",
-        edge_broker="mqtts://gateway.example:8883",
-        **settings,
-    )
+    usual: dict[str, Any] = {
+        "broker_password_file": folder / "passwords",
+        "edge_broker": "mqtts://gateway.example:8883",
+        "production": False,
+    }
+    chosen = Settings(database=database.address, **{**usual, **settings})
     async with connect(chosen, "api") as pool, connect_to(database.dsn()) as owner:
         desk = Desk(pool=pool, clock=clock, settings=chosen, health=health, live=Live(pool))
         app = build(desk, *pages)
