@@ -17,6 +17,7 @@ from gateway.api.access import Door, guard
 from gateway.api.desk import Desk
 from gateway.api.headers import Headers
 from gateway.api.listen import bound
+from gateway.api.sizes import Sizes
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.reads.live import Live
@@ -26,7 +27,6 @@ from gateway.store.pool import connect
 Pages = Callable[[Door], APIRouter]
 """Screens, made when they are given the door: this room does not know them."""
 
-_LARGEST_BODY = 64 * 1024
 _GRACE = 3
 """Seconds that open requests get when the server stops; streams are ended at once."""
 _CONNECTIONS = 12
@@ -64,7 +64,7 @@ async def run(
         async with connect(settings, "api", most=_CONNECTIONS) as pool:
             live = Live(pool)
             desk = Desk(pool=pool, clock=clock, settings=settings, health=health, live=live)
-            app = Headers(build(desk, *pages), health)
+            app = around(build(desk, *pages), health)
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.run())
                 for listening, tls in sockets:
@@ -79,7 +79,6 @@ def build(desk: Desk, *pages: Pages) -> FastAPI:
         dependencies=[Depends(guard)],
         openapi_url=None,
         redirect_slashes=False,
-        max_body_size=_LARGEST_BODY,
         # its own telemetry would carry addresses and the texts of errors out of the house
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -92,12 +91,17 @@ def build(desk: Desk, *pages: Pages) -> FastAPI:
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
-        return JSONResponse(_described(app))
+        return JSONResponse(described(app))
 
     return app
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
+def around(app: FastAPI, health: Health) -> ASGIApp:
+    """The application as it is served: sizes, headers, log and measurements around it."""
+    return Headers(Sizes(app), health)
+
+
+def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document; only the routes for programs are in it."""
     if app.openapi_schema is None:
         schema = get_openapi(

@@ -13,9 +13,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from deploy.runtime.services import OneDatabase
-from gateway.api.app import Pages, build
+from gateway.api.app import Pages, around, build
 from gateway.api.desk import Desk
-from gateway.api.headers import Headers
 from gateway.health import Health
 from gateway.reads.live import Live
 from gateway.settings import Settings
@@ -245,7 +244,7 @@ async def office(
             clock=clock,
             desk=desk,
             desk_app=app,
-            app=Headers(app, health),
+            app=around(app, health),
         )
         try:
             yield made
