@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not name its type
-    """Adds `people add` and `people list`."""
+    """Adds `people add`, `people end` and `people list`."""
     parser = subparsers.add_parser("people", help="who may sign in, in which role and where")
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="an account; prints its password or API key, once")
@@ -36,6 +36,8 @@ def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not 
     secret.add_argument("--key", action="store_true", help="an API key instead of a password")
     secret.add_argument("--ask", action="store_true", help="ask for the password at the keyboard")
     add.add_argument("--days", type=int, default=_YEAR, help="how long the key holds")
+    end = actions.add_parser("end", help="this person has left: nothing of theirs opens anything")
+    end.add_argument("--login", required=True)
     actions.add_parser("list", help="every account with its role and districts")
 
 
@@ -45,6 +47,8 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
         async with connect_owner(settings) as db:
             if arguments.action == "add":
                 print(await _add(db, arguments, settings))  # noqa: T201 - the command's answer
+            elif arguments.action == "end":
+                await _end(db, arguments, settings)
             else:
                 await _list(db)
     except (Refused, people.UnknownName, people.LoginTaken) as refused:
@@ -75,6 +79,12 @@ async def _add(db: Connection, arguments: argparse.Namespace, settings: Settings
             return password
         expires = clock_from(settings.clock).now() + timedelta(days=arguments.days)
         return await people.add_key(db, municipality=where, access=access, expires=expires)
+
+
+async def _end(db: Connection, arguments: argparse.Namespace, settings: Settings) -> None:
+    login = _login(arguments.login)
+    if not await people.end_person(db, login, clock_from(settings.clock).now()):
+        raise Refused(f"nobody with the login {login!r} is here")
 
 
 def _login(text: str) -> str:

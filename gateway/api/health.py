@@ -34,6 +34,7 @@ async def readyz(desk: Here, response: Response) -> Readiness:
     try:
         await desk.pool.fetchval("SELECT 1")
         parts["database"] = None
+        parts["live"] = None if desk.live.hearing else "the database's announcements are not heard"
     except DatabaseDown:
         parts["database"] = "it does not answer"
     ready = desk.health.ready and not any(parts.values())

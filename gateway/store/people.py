@@ -129,8 +129,12 @@ async def open_session(pool: Pool, account: Account, now: datetime) -> str:
     )
     await pool.execute(
         """
-        INSERT INTO session (hash, municipality, access, created, seen, expires)
-        VALUES ($1, $2, $3, $4, $4, $5)
+        WITH opened AS (
+            INSERT INTO session (hash, municipality, access, created, seen, expires)
+            VALUES ($1, $2, $3, $4, $4, $5) RETURNING municipality, access)
+        INSERT INTO access_log (municipality, at, person, role, what)
+        SELECT a.municipality, $4, a.person, a.role, 'signed.in'
+        FROM opened o JOIN access a ON a.municipality = o.municipality AND a.id = o.access
         """,
         digest(cookie),
         account.municipality,
@@ -226,8 +230,18 @@ async def add_key(db: Connection, *, municipality: int, access: int, expires: da
     return key
 
 
+async def end_person(db: Connection, login: str, now: datetime) -> bool:
+    """The person has left: no session, key or password of theirs opens anything. False: unknown."""
+    left = await db.fetchval(
+        "UPDATE person SET left_on = $2 WHERE login = $1 AND left_on IS NULL RETURNING id",
+        login,
+        now,
+    )
+    return left is not None
+
+
 async def listed(db: Connection) -> list[Listed]:
-    """Every person in every role, by municipality and login."""
+    """Everybody who has not left, in every role, by municipality and login."""
     rows = await db.fetch(
         """
         SELECT m.name AS municipality, p.login, a.role,
@@ -238,6 +252,7 @@ async def listed(db: Connection) -> list[Listed]:
         FROM person p
         JOIN municipality m ON m.id = p.municipality
         JOIN access a ON a.municipality = p.municipality AND a.person = p.id
+        WHERE p.left_on IS NULL
         ORDER BY m.name, p.login, a.role
         """
     )

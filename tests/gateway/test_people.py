@@ -1,7 +1,8 @@
 """The commands that make accounts: their secrets are told once and open the door."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,6 @@ from deploy.runtime.services import OneDatabase
 from gateway.main import main
 from gateway.web.board import pages
 from tests.gateway.office import Office, office
-
-Command = Callable[..., "asyncio.Future[int]"]
 
 
 @pytest.fixture
@@ -91,9 +90,28 @@ async def test_a_login_is_one_persons(here: Office, capsys: pytest.CaptureFixtur
     assert await here.owner.fetchval("SELECT count(*) FROM person") == 1
 
 
-async def test_the_list_tells_everything_but_secrets(
+async def test_who_has_left_comes_in_no_more(
     here: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    await people(*ADD, "--login", "bo", "--create", "--key")
+    key = capsys.readouterr().out.strip()
+    robot = here.client(headers={"Authorization": f"Bearer {key}"})
+    here.clock.moment = datetime.now(UTC) + timedelta(minutes=1)
+    before = await robot.get("/alerts")
+
+    ended = await people("end", "--login", "Bo")
+    again = await people("end", "--login", "bo")
+    await people("list")
+
+    assert (before.status_code, (await robot.get("/alerts")).status_code) == (200, 401)
+    assert (ended, again) == (0, 1)
+    said = capsys.readouterr()
+    assert "nobody with the login 'bo' is here" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.usefixtures("here")
+async def test_the_list_tells_everything_but_secrets(capsys: pytest.CaptureFixture[str]) -> None:
     await people(*ADD, "--login", "anna", "--create")
     await people(*ADD, "--login", "bo", "--district", "Nord", "--create", "--key")
     secrets = capsys.readouterr().out.split()
@@ -105,4 +123,3 @@ async def test_the_list_tells_everything_but_secrets(
         "Kalundborg  bo  staff  Nord  1 key(s)",
     ]
     assert not any(secret in "".join(lines) for secret in secrets)
-    assert here.clock
