@@ -159,16 +159,23 @@ async def _keep_running(
         try:
             await stage(settings, clock, health)
             why = "it ended by itself"
-        except DatabaseDown as down:
-            why = f"the database is away: {down}"
         except Exception as fault:  # noqa: BLE001 - whatever it was, the stage must run again
-            _log.exception("a stage failed", stage=name)
-            why = f"{type(fault).__name__}: {fault}"
+            first = _first(fault)
+            why = f"{type(first).__name__}: {first}"
+            if not isinstance(first, DatabaseDown):
+                _log.exception("a stage failed", stage=name)
         health.bad(name, why)
         failures = 1 if time() - started > _STEADY else failures + 1
         pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1)  # noqa: S311 - spreads load
         _log.warning("a stage starts again", stage=name, why=why, seconds=round(pause, 1))
         await asyncio.sleep(pause)
+
+
+def _first(fault: Exception) -> Exception:
+    """What went wrong first, where several tasks of a stage failed together."""
+    if isinstance(fault, ExceptionGroup):
+        return _first(cast("ExceptionGroup[Exception]", fault).exceptions[0])
+    return fault
 
 
 if __name__ == "__main__":

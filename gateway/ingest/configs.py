@@ -63,15 +63,18 @@ class Configs:
                 return
 
     async def _publish(self, due: Sequence[DueConfig]) -> list[DueConfig]:
-        """Those that the broker has taken."""
+        """Those that the broker has taken, now or before."""
         taken = await asyncio.gather(*(self._publish_one(one) for one in due))
         done = [one for one, is_taken in zip(due, taken, strict=True) if is_taken]
-        for one in done:
-            self._told[one.name] = one.version
-            _log.info("configuration published", edge=one.name, version=one.version)
+        self._told |= {one.name: one.version for one in done}
         return done
 
     async def _publish_one(self, due: DueConfig) -> bool:
+        if self._follows.get(due.name) == due.version:
+            return True
         payload = config(due.version, due.placed)
         number = self._subscriber.publish(f"edges/{due.name}/config", payload, retain=True)
-        return number is not None and await self._subscriber.answered(number)
+        taken = number is not None and await self._subscriber.answered(number)
+        if taken:
+            _log.info("configuration published", edge=due.name, version=due.version)
+        return taken

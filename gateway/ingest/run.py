@@ -10,6 +10,7 @@ from gateway.ingest.configs import Configs
 from gateway.ingest.contact import Contacts
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
+from gateway.ingest.retention import keep_a_week
 from gateway.ingest.subscriber import Broker, Subscriber
 from gateway.settings import Settings
 from gateway.store.pool import connect
@@ -46,6 +47,7 @@ async def run(
             group.create_task(worker.run())
         for part in (urgent, bulk, teller, known, configs, contacts):
             group.create_task(part.run())
+        group.create_task(keep_a_week(pool, clock))
 
 
 def broker_of(settings: Settings) -> Broker:

@@ -40,12 +40,12 @@ async def listening(pool: Pool, *channels: str) -> AsyncGenerator[Bell]:
     bell = Bell()
     async with pool.acquire() as db:
         db.add_termination_listener(bell.lose)
-        for channel in channels:
-            await db.add_listener(channel, bell.ring)
         try:
+            for channel in channels:
+                await db.add_listener(channel, bell.ring)
             yield bell
         finally:
+            # thrown away: whoever is cancelled while it is busy could not ask it to be quiet
             if not bell.lost:  # a lost connection has left the pool and takes no more calls
                 db.remove_termination_listener(bell.lose)
-                for channel in channels:
-                    await db.remove_listener(channel, bell.ring)
+                db.terminate()

@@ -29,6 +29,8 @@ _AWAY = (
 )
 _TRY_AGAIN = (
     ConnectionError,
+    TimeoutError,
+    asyncpg.InternalClientError,  # what asyncpg says of a connection lost between two steps
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,

@@ -15,7 +15,9 @@ from tests.conftest import GATEWAY_PASSWORD
 from tests.frames import NOON, batch, door, press
 from tests.gateway.ingest_home import Box, furnish, ingest, look, state, until
 
-GATEWAY = dict.fromkeys(("gateway-urgent", "gateway-bulk", "gateway-config"), GATEWAY_PASSWORD)
+GATEWAY: Mapping[str, str] = dict.fromkeys(
+    ("gateway-urgent", "gateway-bulk", "gateway-config"), GATEWAY_PASSWORD
+)
 AT_NOON = datetime.fromtimestamp(NOON / 1_000, UTC)
 
 
@@ -31,7 +33,7 @@ class HastyPipeline(Pipeline):
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """Gateway sessions outlive a test: on the shared broker they would answer for others."""
-    started = Broker.start(tmp_path / "broker", passwords=GATEWAY | {"box-01": "box-01"})
+    started = Broker.start(tmp_path / "broker", passwords={**GATEWAY, "box-01": "box-01"})
     yield started
     started.stop()
 

@@ -545,6 +545,13 @@ GRANT UPDATE (heard_by) ON device TO trygport_ingest;
 GRANT UPDATE (config_published) ON edge TO trygport_ingest;
 GRANT USAGE ON SEQUENCE batch TO trygport_ingest;
 
+-- Chunks belong to the owner; this is all that ingest may do to them.
+CREATE FUNCTION drop_messages(before timestamptz) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+AS 'SELECT count(*) FROM drop_chunks(''message'', older_than => before)';
+REVOKE EXECUTE ON FUNCTION drop_messages FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION drop_messages TO trygport_ingest;
+
 GRANT DELETE ON pending, deadline TO trygport_watch;
 GRANT UPDATE (lane) ON pending TO trygport_watch;
 COMMENT ON COLUMN pending.lane IS 'watch may lock the row: two workers then look at different batches';

@@ -1,0 +1,28 @@
+"""Lets go of raw messages after a week: long enough to read again what an adapter got wrong."""
+
+import asyncio
+from datetime import timedelta
+
+from gateway import log
+from gateway.clock import Clock
+from gateway.store.pool import DatabaseDown, Pool
+from gateway.store.timescale_helpers import drop_messages
+
+KEPT = timedelta(days=7)
+EVERY = 3_600.0
+"""Seconds between two looks."""
+_log = log.get(__name__)
+
+
+async def keep_a_week(pool: Pool, clock: Clock) -> None:
+    """Until cancelled. A replay on a driven clock keeps all: its years pass in an hour."""
+    while True:
+        await asyncio.sleep(EVERY)
+        if clock.driven:
+            continue
+        try:
+            dropped = await drop_messages(pool, clock.now() - KEPT)
+        except DatabaseDown as down:
+            _log.warning("old messages stay", why=str(down))
+        else:
+            _log.info("old messages dropped", chunks=dropped)
