@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -224,3 +226,25 @@ async def test_a_broker_that_forgot_the_configuration_is_told_again(
         box.say(state("running", config=0), "state")
 
         await until(lambda: bool(box.configs()))
+
+
+async def test_a_press_overtakes_a_backlog_of_telemetry(
+    home: OneDatabase, own_broker: Broker
+) -> None:
+    telemetry = batch([door(at=NOON + number) for number in range(250)])
+    many = [replace(telemetry, stream=str(uuid4())) for _ in range(150)]
+    async with ingest(home, own_broker) as health, Box(own_broker) as box:
+        await until(lambda: health.ready)
+        for one in many:
+            box.say(one, "bulk")
+        said = batch([press(1)])
+        box.say(said)
+
+        await until(lambda: len(told(box)) > len(many))
+
+        assert told(box).index(said.stream) < len(many) / 2
+
+
+def told(box: Box) -> list[str]:
+    """The streams that were receipted, in order."""
+    return list(dict.fromkeys(name for each in box.receipts() for name in each["streams"]))
