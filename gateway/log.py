@@ -21,7 +21,7 @@ def set_up(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -32,6 +32,17 @@ def set_up(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to what standard error is when something is said, not what it was at the start."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - a log that cannot be written stops nothing
+            self.handleError(record)
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
