@@ -10,7 +10,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
-from bleak_retry_connector import establish_connection
+from bleak_retry_connector import close_stale_connections_by_address, establish_connection
 
 from adapters.frame import LANES, Frame, Lane
 from edge.air import Air, frame
@@ -70,6 +70,7 @@ class Reader:
         self._devices: dict[str, BLEDevice] = {}
         self._waiting: list[tuple[Frame, Lane]] = []
         self._heard_at: float | None = None
+        self._fresh = True
         self._heard = asyncio.Event()
         self._due = asyncio.Event()
 
@@ -97,6 +98,7 @@ class Reader:
             try:
                 async with asyncio.timeout(STARTING):
                     await scanner.start()
+                await self._let_go()
                 await self._until_silent()
                 _log.warning("nothing is heard: the scan is begun anew")
             except _FAULTS as fault:
@@ -123,6 +125,17 @@ class Reader:
             if (left := until - self._now()) <= 0:
                 return
             await asyncio.sleep(min(left, 1.0) if last is None else left)
+
+    async def _let_go(self) -> None:
+        """Once: end the links of an agent before us that was killed.
+
+        BlueZ keeps them, and a device in a connection advertises nothing.
+        """
+        if self._fresh:
+            self._fresh = False
+            for address, device in self._config.devices.items():
+                if device.connect is not None:
+                    await close_stale_connections_by_address(address)
 
     async def _stop(self, scanner: BleakScanner) -> None:
         """Stopping fails when the daemon has died or hangs; a new scan is begun all the same."""
