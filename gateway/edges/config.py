@@ -25,7 +25,7 @@ _THERMOMETER: Mapping[str, Any] = {
 }
 _DISPENSER: Mapping[str, Any] = {
     "when": "advertised",
-    "seconds": 60,
+    "seconds": 10,  # a dose taken just before its limit must be known before it counts as missed
     "subscribe": [dispenser.EVENT],
     "write": [
         {"uuid": dispenser.CONTROL, "value": "02", "clock": "unix32le"},
