@@ -1,7 +1,7 @@
 """An emulated org.bluez: the real bleak scans and connects through it, and no radio is needed.
 
 What it does was read from BlueZ's own behaviour in virtual machines (5.66 and 5.82) and from what
-bleak 3.1 relies on; it belongs on a D-Bus of its own (`deploy.world.bus`).
+bleak 3.1 relies on; it belongs on a D-Bus of its own (`deploy.runtime.bus`).
 """
 
 import asyncio

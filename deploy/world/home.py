@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -22,29 +22,26 @@ from deploy.world.devices import (
     keep_speaking,
 )
 from deploy.world.dispenser import Dispenser
+from deploy.world.frames import static_address
 from deploy.world.settling import Fitting
 from deploy.world.stack import CommandFailed, clean_environment
 from edge.status import SPOOL
 
 
-@dataclass(slots=True, kw_only=True)
 class Devices:
     """What hangs, lies and stands in the home; the clock is the dispenser's, seconds since 1970."""
 
-    clock: Callable[[], float]
-    button: CallButton = field(default_factory=lambda: CallButton("A4:C1:38:00:00:01"))
-    door: DoorSensor = field(default_factory=lambda: DoorSensor("A4:C1:38:00:00:02"))
-    hall: MotionSensor = field(default_factory=lambda: MotionSensor("A4:C1:38:00:00:03"))
-    bathroom: MotionSensor = field(default_factory=lambda: MotionSensor("A4:C1:38:00:00:04"))
-    bed: BedSensor = field(default_factory=lambda: BedSensor("A4:C1:38:00:00:05"))
-    lounge: ClimateSensor = field(default_factory=lambda: ClimateSensor("A4:C1:38:00:00:06"))
-    thermometer: HealthThermometer = field(
-        default_factory=lambda: HealthThermometer("A4:C1:38:00:00:07")
-    )
-    dispenser: Dispenser = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.dispenser = Dispenser("A4:C1:38:00:00:08", clock=self.clock)
+    def __init__(self, home: str, clock: Callable[[], float]) -> None:
+        """The addresses follow from the home's name."""
+        address = partial(static_address, "emulated", home)
+        self.button = CallButton(address("button"))
+        self.door = DoorSensor(address("door"))
+        self.hall = MotionSensor(address("hall"))
+        self.bathroom = MotionSensor(address("bathroom"))
+        self.bed = BedSensor(address("bed"))
+        self.lounge = ClimateSensor(address("lounge"))
+        self.thermometer = HealthThermometer(address("thermometer"))
+        self.dispenser = Dispenser(address("dispenser"), clock=clock)
 
     def all(self) -> tuple[CallButton | DoorSensor | MotionSensor | BedSensor | Dispenser, ...]:
         """Those that give signs of life by themselves."""
@@ -87,7 +84,7 @@ class EmulatedHome:
     def __init__(self, folder: Path, *, clock: str, now: Callable[[], float]) -> None:
         """`clock` is the box's setting; `now` gives the same time in seconds since 1970."""
         self.folder = folder
-        self.devices = Devices(clock=now)
+        self.devices = Devices(str(folder), now)
         self.bluez = Bluez()
         self.box: Guarded | None = None
         self._clock = clock

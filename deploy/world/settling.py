@@ -20,6 +20,8 @@ DISTRICT = "Distrikt Nord"
 NURSE = "sygeplejerske"
 """The login of the demo's own nurse account."""
 
+_ADD = ("people", "add", "--municipality", MUNICIPALITY, "--district", DISTRICT, "--create")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
@@ -53,14 +55,17 @@ class Fitting:
 
 def add_people(stack: Stack) -> People:
     """Make municipality, district and accounts by the gateway's own commands."""
-    where = ("--municipality", MUNICIPALITY, "--district", DISTRICT, "--create")
-    add = ("people", "add", *where)
     nurse = ("--name", "Nora Nattevagt", "--role", "staff")
     return People(
-        password=stack.command(*add, "--login", NURSE, *nurse),
-        nurse=stack.command(*add, "--login", "vagtplan", *nurse, "--key"),
-        installer=stack.command(*add, "--login", "installation", "--role", "planner", "--key"),
+        installer=add_installer(stack),
+        password=stack.command(*_ADD, "--login", NURSE, *nurse),
+        nurse=stack.command(*_ADD, "--login", "vagtplan", *nurse, "--key"),
     )
+
+
+def add_installer(stack: Stack) -> str:
+    """Make municipality, district and the one key that may place devices and move alerts."""
+    return stack.command(*_ADD, "--login", "installation", "--role", "planner", "--key")
 
 
 async def settle_one(

@@ -12,7 +12,7 @@ from tests.acceptance.home import Centre
 @pytest.fixture(scope="session")
 def centre(database: Database, service_folder: Path) -> Iterator[Centre]:
     """Broker, database and gateway for the whole run: use homes of your own, and break nothing."""
-    started = Centre.start(service_folder / "centre", database=database)
+    started = Centre.start(service_folder / "centre", database=database, nurses=True)
     yield started
     started.stop()
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,15 @@ from deploy.world.payloads import (
     motion_object,
 )
 from deploy.world.receiver import Notice, Receiver, new_secret
-from deploy.world.settling import Fitting, People, add_people, fit, settle_many, settle_one
+from deploy.world.settling import (
+    Fitting,
+    People,
+    add_installer,
+    add_people,
+    fit,
+    settle_many,
+    settle_one,
+)
 from deploy.world.stack import Stack
 from deploy.world.tally import Tally, tally
 from edge.clock import Clock, clock_from
@@ -49,8 +58,13 @@ class Centre:
     secret: str
 
     @classmethod
-    def start(cls, folder: Path, *, database: Database | None = None) -> "Centre":
-        """Blocks for some seconds. A broker of its own always, a cluster if none is given."""
+    def start(
+        cls, folder: Path, *, database: Database | None = None, nurses: bool = False
+    ) -> "Centre":
+        """Blocks for some seconds. A broker of its own always, a cluster if none is given.
+
+        Without `nurses` one key does everything: an account takes most of a second to make.
+        """
         webhook, secret = free_port(), new_secret()
         stack = Stack.start(
             folder,
@@ -61,7 +75,8 @@ class Centre:
             database=database,
         )
         stack.start_gateway()
-        return cls(stack=stack, people=add_people(stack), webhook=webhook, secret=secret)
+        people = add_people(stack) if nurses else _one_for_all(add_installer(stack))
+        return cls(stack=stack, people=people, webhook=webhook, secret=secret)
 
     def stop(self) -> None:
         self.stack.stop()
@@ -179,9 +194,12 @@ async def emulated_home(centre: Centre, folder: Path) -> AsyncGenerator[tuple[Em
     now = lambda: clock.now_ms() / 1000  # noqa: E731 - seconds for the dispenser
     async with centre.installer() as api, EmulatedHome(folder, clock="wall", now=now) as home:
         settled = await settle_one(api, centre.stack, "Elna Holm", zone=ZONE, join=home.join)
-        await fit(api, settled.citizen, home.devices.fittings(dispenser={}))
+        # a dispenser tells whole seconds: what it does at once would lie before its placement
+        earlier = {"from": (clock.now() - timedelta(minutes=1)).isoformat()}
+        fittings = home.devices.fittings(dispenser=earlier)
+        await fit(api, settled.citizen, fittings)
         home.start_box()
-        wanted = {each.address for each in home.devices.fittings(dispenser={})}
+        wanted = {each.address for each in fittings}
         await soon(lambda: _told(home, wanted), "the box is told its devices")
         yield home, settled.citizen
 
@@ -226,6 +244,10 @@ def _fittings(home: ScriptedHome) -> list[Fitting]:
         Fitting(address=home.door, model="bthome", role="door", room="Hoveddør"),
         Fitting(address=home.motion, model="bthome", role="motion", room="Stue"),
     ]
+
+
+def _one_for_all(key: str) -> People:
+    return People(password="", nurse=key, installer=key)
 
 
 def _told(home: EmulatedHome, wanted: set[str]) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -65,14 +66,23 @@ def _identity(box: Box) -> Identity:
 
 def _publish(identity: Identity, topic: str, payload: bytes) -> None:
     client = paho.Client(
-        CallbackAPIVersion.VERSION2, client_id=identity.edge, protocol=MQTTProtocolVersion.MQTTv5
+        CallbackAPIVersion.VERSION2,
+        client_id=identity.edge,
+        protocol=MQTTProtocolVersion.MQTTv5,
+        reconnect_on_failure=False,
     )
+    answered = threading.Event()
     ended: list[str] = []
 
     def gone(*said: object) -> None:
         ended.append(str(said[3]))
+        answered.set()
+
+    def taken(*_: object) -> None:
+        answered.set()
 
     client.on_disconnect = gone
+    client.on_publish = taken
     client.username_pw_set(identity.username, identity.password)
     trusted = ssl.create_default_context(cadata=identity.ca)
     client.tls_set_context(trusted)  # pyright: ignore[reportUnknownMemberType] - untyped there
@@ -80,11 +90,10 @@ def _publish(identity: Identity, topic: str, payload: bytes) -> None:
     client.connect(link.host, link.port)
     client.loop_start()
     try:
-        sent = client.publish(topic, payload, qos=1)
-        sent.wait_for_publish(SOON)
-        if not sent.is_published() or ended:
+        client.publish(topic, payload, qos=1)
+        if not answered.wait(SOON) or ended:
             raise Refused(*ended)
     finally:
         client.disconnect()
         client.loop_stop()
-        client.on_disconnect = None
+        client.on_disconnect = client.on_publish = None
