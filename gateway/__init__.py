@@ -1,1 +1,1 @@
-"""The centre: frames become observations, observations findings, findings alerts, alerts notices."""
+"""The centre: a frame becomes an observation, a finding, an alert, and a notice to a person."""

@@ -35,8 +35,8 @@ class PrivateBus:
     _process: Guarded
 
     @classmethod
-    def start(cls, folder: Path) -> "PrivateBus":
-        """Start in the folder. Raises DidNotStart when dbus-daemon refuses."""
+    def start(cls, folder: Path, *, program: str = "dbus-daemon") -> "PrivateBus":
+        """Start in the folder. Raises DidNotStart when dbus-daemon refuses or is not there."""
         folder.mkdir(parents=True, exist_ok=True)
         place = folder_for_socket(folder, name="bus")
         place.mkdir(mode=0o700, exist_ok=True)
@@ -44,7 +44,7 @@ class PrivateBus:
         socket.unlink(missing_ok=True)
         configuration = folder / "bus.conf"
         configuration.write_text(_CONFIGURATION.format(socket=socket))
-        command = ["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={configuration}"]
+        command = [program, "--nofork", "--nopidfile", f"--config-file={configuration}"]
         process = Guarded.start(command, log=folder / "bus.log", leftover=place)
         process.wait_until(socket.exists)
         return cls(address=f"unix:path={socket}", _process=process)

@@ -61,7 +61,7 @@ class Guarded:
             )
         told = guard.stdout.readline() if guard.stdout else ""
         if not told.strip():
-            guard.wait()
+            guard.communicate()  # and close the pipes
             raise DidNotStart(f"{command[0]}: {tail(log)}")
         return cls(pid=int(told), log=log, grace=grace, _guard=guard)
 

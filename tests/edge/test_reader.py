@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from adapters.frame import Frame, Lane
+from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
-from deploy.world.bus import PrivateBus
 from deploy.world.peripheral import Advertisement, Characteristic, Peripheral, Service
 from edge.config import AfterLast, Call, Config, Device, Plan, Write
 from edge.connection import STEP

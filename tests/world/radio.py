@@ -9,8 +9,8 @@ import pytest
 from bleak.backends.bluezdbus import manager
 from dbus_fast import Message
 
+from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
-from deploy.world.bus import PrivateBus
 
 _CLOSING = 0.02
 """Seconds in which the connections of bleak's clients, shut already, close their sockets."""

@@ -11,8 +11,8 @@ import pytest
 from bleak import BleakAdapter, BleakClient, BleakScanner
 
 from deploy.runtime.process import DidNotStart
+from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez, NameTaken
-from deploy.world.bus import PrivateBus
 from deploy.world.devices import HealthThermometer
 from tests.world.radio import settle, until
 

@@ -13,8 +13,8 @@ from bleak_retry_connector import BleakClientWithServiceCache, establish_connect
 from dbus_fast import Message
 from dbus_fast.aio import MessageBus
 
+from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
-from deploy.world.bus import PrivateBus
 from deploy.world.peripheral import AttError, Characteristic, Peripheral, Service
 from tests.world.radio import settle, until
 

@@ -11,10 +11,10 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
 
+from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
 from deploy.world.bluez_faults import Pace, Version
 from deploy.world.bluez_objects import DEVICE
-from deploy.world.bus import PrivateBus
 from deploy.world.peripheral import Advertisement, Peripheral
 from tests.world.radio import settle, until
 
