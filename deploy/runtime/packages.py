@@ -15,6 +15,8 @@ from deploy.runtime.paths import DEPLOY, PREFIX, PYTHON, ROOT, RUNTIME, VENV
 from deploy.runtime.steps import Stamp, digest, last_line, run, step
 
 LOCK = DEPLOY / "requirements.lock"
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""What Debian's ca-certificates makes; a bare system has none, and uv brings its own."""
 BUILDERS = ("uv", "setuptools")
 
 
@@ -90,6 +92,9 @@ def _uv(*arguments: str) -> None:
     temporary = RUNTIME / "cache" / "temporary"
     temporary.mkdir(parents=True, exist_ok=True)
     env = {**environment(), "TMPDIR": str(temporary)}
+    if SYSTEM_CERTIFICATES.exists():
+        # a municipality's proxy signs with an authority that only the machine knows
+        env.setdefault("UV_SYSTEM_CERTS", "true")
     index = _pips_index()
     if index and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & env.keys():
         env["UV_DEFAULT_INDEX"] = index
