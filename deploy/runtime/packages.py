@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.paths import DEPLOY, PREFIX, PYTHON, ROOT, RUNTIME, VENV
