@@ -12,6 +12,7 @@ from typing import Self
 import httpx2
 
 from deploy.runtime.paths import PYTHON, ROOT
+from deploy.runtime.ports import claim
 from deploy.runtime.process import tail
 from deploy.runtime.services import (
     Broker,
@@ -63,7 +64,7 @@ class Stack:
         `settings` are the gateway's, by name without prefix, over what is set here. With a
         `database` given a new one is made in that cluster. Raises Stop when `port` is in use.
         """
-        password = secrets.token_urlsafe(16)
+        password, http_port = secrets.token_urlsafe(16), claim(port)
         tls = certificate(folder / "tls")
         broker = Broker.start(folder / "broker", passwords=dict.fromkeys(_USERS, password), tls=tls)
         own = database or Database.start(folder / "database")
@@ -74,7 +75,7 @@ class Stack:
             store=own.one() if database is None else own.create(f"world_{secrets.token_hex(6)}"),
             certificate=tls,
             environment={},
-            http_port=port or free_port(),
+            http_port=http_port,
         )
         stack.environment = stack._settings(password, clock) | dict(settings or {})
         stack.command("migrate")
