@@ -530,6 +530,8 @@ JOIN observation o ON o.device = p.device AND o.occurred >= p."from"
 GRANT USAGE ON SCHEMA public TO trygport_reader;
 GRANT SELECT ON placement, observation, observation_detail TO trygport_reader;
 GRANT CREATE ON SCHEMA public TO trygport_reader;
+-- an owner who is no superuser may only give to, and grant for, a role that it is a member of
+GRANT trygport_reader TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
 ALTER VIEW placed_observation OWNER TO trygport_reader;
 REVOKE CREATE ON SCHEMA public FROM trygport_reader;
 
