@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     def _fit_for_production(self) -> Self:
         if self.webhook_url and self.webhook_secret is None:
             raise ValueError("GATEWAY_WEBHOOK_URL needs GATEWAY_WEBHOOK_SECRET to sign with")
+        if self.broker_password_file and not self.broker_password.get_secret_value():
+            raise ValueError(
+                "GATEWAY_BROKER_PASSWORD_FILE needs GATEWAY_BROKER_PASSWORD: none lets nobody in"
+            )
         if self.production and self.clock != "wall":
             raise ValueError(f"GATEWAY_CLOCK={self.clock}: in production only wall is allowed")
         return self

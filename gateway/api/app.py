@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
+from gateway import log
 from gateway.api import alerts, devices, edges, health, homes, placements, problems, stream
 from gateway.api.access import Door, guard
 from gateway.api.desk import Desk
@@ -19,22 +20,25 @@ from gateway.api.headers import Headers
 from gateway.api.listen import bound
 from gateway.api.sizes import Sizes
 from gateway.clock import Clock
+from gateway.edges import joining
 from gateway.health import Health
 from gateway.reads.live import Live
 from gateway.settings import BadSetting, Settings
-from gateway.store.pool import connect
+from gateway.store.pool import DatabaseDown, Pool, connect
 
 Pages = Callable[[Door], APIRouter]
 """Screens, made when they are given the door: this room does not know them."""
 
 _GRACE = 3
 """Seconds that open requests get when the server stops; streams are ended at once."""
+_AGAIN = 5.0
 _CONNECTIONS = 12
 """To the database: one listens for all streams, the others answer."""
 
 _MOST_AT_ONCE = 2_000
 """Connections; beyond that the answer is 503, and those that are there go on."""
 
+_log = log.get(__name__)
 _DESCRIPTION = """
 Who asks brings an API key as `Authorization: Bearer …` (made by `gateway people add --key`).
 What lies outside the caller's municipality and districts is answered as if it did not exist.
@@ -67,9 +71,20 @@ async def run(
             app = around(build(desk, *pages), health)
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.run())
+                group.create_task(_admit(pool, settings))
                 for listening, tls in sockets:
                     group.create_task(_serve(_Server(_config(app, tls)), listening, live))
                 health.ok("api")
+
+
+async def _admit(pool: Pool, settings: Settings) -> None:
+    """Tells the broker who may enter, however long database or broker keep us waiting."""
+    while True:
+        try:
+            return await joining.admit(pool, settings)
+        except (joining.Cannot, DatabaseDown) as why:
+            _log.warning("the broker is not told yet who may enter", why=str(why))
+        await asyncio.sleep(_AGAIN)
 
 
 def build(desk: Desk, *pages: Pages) -> FastAPI:

@@ -47,10 +47,6 @@ async def join(pool: Pool, settings: Settings, edge: str, secret: str, now: date
     broker's files cannot be read or written: then the secret is still good.
     """
     password = new_secret()
-
-    async def write(rows: Sequence[tuple[str, str]]) -> None:
-        await asyncio.to_thread(write_password_file, settings, rows)
-
     hashed = await asyncio.to_thread(hash_password, password)
     try:
         ca = settings.edge_broker_ca and settings.edge_broker_ca.read_text()
@@ -59,12 +55,30 @@ async def join(pool: Pool, settings: Settings, edge: str, secret: str, now: date
             name=edge,
             secret=secret,
             broker_password=hashed,
-            write=write,
+            write=_writer(settings),
             now=now,
         )
     except OSError as error:
         raise Cannot(f"the broker's files: {error.strerror}") from error
     return Account(edge=edge, broker=settings.edge_broker, ca=ca, password=password)
+
+
+async def admit(pool: Pool, settings: Settings) -> None:
+    """Writes the broker's accounts as the database has them: at a first start, after a restore.
+
+    Raises Cannot when the broker's files cannot be written.
+    """
+    try:
+        await boxes.write_accounts(pool, _writer(settings))
+    except OSError as error:
+        raise Cannot(f"the broker's files: {error.strerror}") from error
+
+
+def _writer(settings: Settings) -> boxes.Write:
+    async def write(rows: Sequence[tuple[str, str]]) -> None:
+        await asyncio.to_thread(write_password_file, settings, rows)
+
+    return write
 
 
 def code(address: str, fingerprint: str, edge: str, secret: str) -> str:

@@ -16,6 +16,10 @@ _JOINING = 0x6A6F696E
 """The advisory lock under which the broker's accounts are written: one writer at a time."""
 
 
+Write = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
+"""Puts all accounts in the broker's file: names, and passwords in the broker's hash form."""
+
+
 class WrongSecret(Exception):
     """Unknown box, wrong secret, used or too old: one answer for all of them."""
 
@@ -65,7 +69,7 @@ async def join_box(
     name: str,
     secret: str,
     broker_password: str,
-    write: Callable[[Sequence[tuple[str, str]]], Awaitable[None]],
+    write: Write,
     now: datetime,
 ) -> None:
     """The box has joined, and the broker knows its password (given in the broker's hash form).
@@ -90,12 +94,23 @@ async def join_box(
         )
         if joined is None:
             raise WrongSecret("this box cannot join with this code")
-        rows = await db.fetch(
-            "SELECT name, broker_password FROM edge WHERE broker_password IS NOT NULL ORDER BY name"
-        )
-        await write([(row["name"], row["broker_password"]) for row in rows])
+        await write(await _accounts(db))
         await db.execute("NOTIFY home")
         await db.execute("NOTIFY config")
+
+
+async def write_accounts(pool: Pool, write: Write) -> None:
+    """Give `write` every box's account, as `join_box` does, though nobody joins."""
+    async with pool.acquire() as db, db.transaction():
+        await db.execute("SELECT pg_advisory_xact_lock($1)", _JOINING)
+        await write(await _accounts(db))
+
+
+async def _accounts(db: Connection) -> list[tuple[str, str]]:
+    rows = await db.fetch(
+        "SELECT name, broker_password FROM edge WHERE broker_password IS NOT NULL ORDER BY name"
+    )
+    return [(row["name"], row["broker_password"]) for row in rows]
 
 
 async def municipality_of(db: Connection, home: UUID) -> int | None:

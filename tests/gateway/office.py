@@ -231,6 +231,7 @@ async def office(
     clock, health = HandClock(), Health()
     usual: dict[str, Any] = {
         "broker_password_file": folder / "passwords",
+        "broker_password": "the gateway's own",
         "edge_broker": "mqtts://gateway.example:8883",
         "production": False,
     }

@@ -56,6 +56,24 @@ async def test_a_box_gets_its_account_once(here: Office, tmp_path: Path) -> None
     assert account["password"] not in str(dict(row))
 
 
+async def test_a_lost_password_file_is_written_again_at_the_start(
+    here: Office, tmp_path: Path
+) -> None:
+    box = await a_box(here)
+    await here.client().post("/edges/join", json=box)
+    (tmp_path / "passwords").unlink()
+
+    await joining.admit(here.pool, here.desk.settings)
+
+    kept = (tmp_path / "passwords").read_text()
+    assert [line.partition(":")[0] for line in kept.splitlines()] == [
+        "gateway-urgent",
+        "gateway-bulk",
+        "gateway-config",
+        box["edge"],
+    ]
+
+
 async def test_of_fifty_at_once_exactly_one_joins(here: Office) -> None:
     box, anyone = await a_box(here), here.client()
 
