@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from deploy.runtime.exits import Exit, Stop
@@ -97,8 +98,16 @@ async def _replay(asked: argparse.Namespace, folder: Path) -> Json | None:
     )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with the set-up's own exit code for a word that is not understood."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(Exit.USAGE, f"demo: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="./deploy/demo",
         description="Shows Trygport at work on this machine: a home heard over emulated Bluetooth, "
         "simulated neighbours, broker, database and gateway. Ctrl-C ends it and leaves nothing.",
