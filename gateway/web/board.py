@@ -20,7 +20,7 @@ from gateway.web.cards import card, grouped
 from gateway.web.door import Door
 from gateway.web.login import add_login
 from gateway.web.pages import ZONE, add_static, rendered
-from gateway.web.words import NOT_HERE, refusal
+from gateway.web.words import BY_LEVEL, NOT_HERE, refusal
 
 _MOST_OPEN, _MOST_CLOSED = 200, 20
 _LONGEST_TEXT = 1000
@@ -147,7 +147,13 @@ class Board:
 
     async def _shown(self, request: Request, caller: Caller) -> Mapping[str, Any]:
         pool, now = self._door.pool, self._door.now()
-        open_ = await reads.alerts(pool, caller, states=OPEN, limit=_MOST_OPEN)
+        open_ = [
+            alert
+            for kinds in BY_LEVEL  # a storm of warnings must not push a call off the board
+            for alert in await reads.alerts(
+                pool, caller, states=OPEN, kinds=kinds, limit=_MOST_OPEN
+            )
+        ]
         closed = await reads.alerts(pool, caller, states=["closed"], limit=_MOST_CLOSED)
         lately = [alert for alert in closed if alert.raised > now - _LATELY]
         seen = [alert.citizen.id for alert in (*open_, *lately)]
@@ -156,7 +162,7 @@ class Board:
             "groups": grouped(open_, caller, now),
             "closed": [card(alert, caller, now) for alert in lately],
             "count": len(open_),
-            "more": len(open_) == _MOST_OPEN,
+            "more": len(open_) >= _MOST_OPEN,
             "caller": caller,
             "token": self._door.token(request),
             "now": now,

@@ -60,7 +60,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Alerts in the same state, newest first."""
+    """Alerts in the same state: calls before warnings, and of each the newest first."""
 
     state: str
     heading: str

@@ -1,8 +1,8 @@
 """The Danish of the screens that the alerts' own table does not hold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from gateway.alerts.alert import (
     IllegalMove,
@@ -29,6 +29,11 @@ LEVEL: Mapping[Kind, Level] = {
 
 The third, besked, is for what only needs to be known; no alert is one.
 """
+
+BY_LEVEL: Sequence[Sequence[Kind]] = tuple(
+    tuple(kind for kind, its in LEVEL.items() if its == level) for level in get_args(Level)
+)
+"""The kinds of each level: who calls stands above what only warns."""
 
 GROUP: Mapping[State, str] = {
     "new": "Nye",

@@ -233,6 +233,19 @@ async def test_the_empty_board_says_when_it_looked(here: Office) -> None:
     assert page.texts[page.texts.index("Sidst tjekket kl.") + 1] == "21:00:00"
 
 
+async def test_a_call_stands_above_every_newer_warning(here: Office) -> None:
+    flat = await here.flat()
+    await here.alert(flat, minutes_ago=90)
+    for minutes in range(210):
+        await here.alert(flat, kind="box_silent", minutes_ago=minutes / 10)
+
+    page = await (await signed_in(here, "anna")).opens()
+
+    kinds = [text for text in page.texts if text in ("Nødkald", "Boksen har ingen kontakt")]
+    assert kinds[0] == "Nødkald"
+    assert len(kinds) == 201
+
+
 async def test_times_are_the_homes_own(here: Office) -> None:
     flat = await here.flat()
     for minutes in (0.5, 3, 125, 60 * 22, 60 * 24 * 3):
