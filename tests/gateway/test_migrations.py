@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy.runtime.services import Database, OneDatabase
+from gateway.settings import Settings
 from gateway.store.migrate import FOLDER, WrongHistory, migrate, migrations
+from gateway.store.pool import Stage, connect
 from tests.gateway.ingest_home import look
 
 # All that a schema is made of, in words that do not depend on the order of its making.
@@ -107,3 +109,33 @@ async def test_no_stage_may_do_what_is_anothers(fresh_database: OneDatabase) -> 
     )
 
     assert not any(rights[0].values())
+
+
+@pytest.mark.parametrize(
+    ("stage", "refused"),
+    [
+        ("ingest", ["edge.broker_password", "edge.join_hash"]),
+        ("watch", ["edge.broker_password", "edge.join_hash"]),
+        (
+            "notify",
+            [
+                "edge.broker_password",
+                "edge.join_hash",
+                "observation.value",
+                "observation_detail.value",
+                "placed_observation.value",
+            ],
+        ),
+    ],
+)
+async def test_no_stage_reads_what_it_has_no_use_for(
+    fresh_database: OneDatabase, stage: Stage, refused: list[str]
+) -> None:
+    settings = Settings(database=fresh_database.address, production=False)
+
+    async with connect(settings, stage) as pool:
+        for place in refused:
+            table, column = place.split(".")
+            with pytest.raises(Exception, match="permission denied"):
+                await pool.fetch(f"SELECT {column} FROM {table}")  # noqa: S608 - our own words
+        assert await pool.fetch("SELECT name, home, config_version FROM edge") == []

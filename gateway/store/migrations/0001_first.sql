@@ -539,6 +539,12 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO trygport_ingest, trygport_watch, 
 REVOKE SELECT ON person, access, api_key, session, access_log
     FROM trygport_ingest, trygport_watch, trygport_notify;
 REVOKE SELECT ON device_secret, message, quarantine FROM trygport_watch, trygport_notify;
+-- A box's broker password and its one-time secret, also as hashes, are for the API alone.
+REVOKE SELECT ON edge FROM trygport_ingest, trygport_watch, trygport_notify;
+GRANT SELECT (municipality, id, name, home, joined, config_version, config_published) ON edge
+    TO trygport_ingest, trygport_watch, trygport_notify;
+-- Who sends notices needs the alert, never what a device said.
+REVOKE SELECT ON observation, observation_detail, placed_observation FROM trygport_notify;
 
 GRANT INSERT ON stream, watched, pending, message, observation, observation_detail, device_record,
     quarantine, contact, deadline TO trygport_ingest;
