@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from gateway.api.access import Asking
 from gateway.api.desk import Here
-from gateway.api.problems import ALWAYS, Conflict, NotFound, answers
+from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
 from gateway.api.texts import Time, Word, Zone
 from gateway.reads import devices as reads
 from gateway.store import placements
@@ -61,7 +61,7 @@ class NewDosePlan(BaseModel):
 
 
 class NewPlacement(BaseModel):
-    """The device speaks for this citizen in this role and room; `from` is now if not said."""
+    """The device speaks for this citizen in this role and room; `from` is now, or earlier."""
 
     citizen: UUID
     role: DeviceRole
@@ -71,7 +71,7 @@ class NewPlacement(BaseModel):
 
 
 class End(BaseModel):
-    """`at` is now if not said."""
+    """`at` is now if not said, and never later: the box stops to hear the device at once."""
 
     at: Time | None = None
 
@@ -125,11 +125,16 @@ async def place(public: UUID, caller: Asking, desk: Here, wanted: NewPlacement) 
         raise NotFound from error
     except InTheWay as refused:
         raise Conflict("in-the-way", str(refused)) from refused
+    except placements.NotYet as refused:
+        raise _not_yet(refused) from refused
 
 
 @router.post("/placements/{public}/end")
 async def end(public: UUID, caller: Asking, desk: Here, wanted: End | None = None) -> PlacementBody:
-    """The device stops speaking for the citizen; its dose plan ends with it."""
+    """The device stops speaking for the citizen; its dose plan ends with it.
+
+    409 when it called for help after `at`: a call that was heard stays the citizen's.
+    """
     try:
         await placements.end_placement(
             desk.pool, caller, public, at=wanted and wanted.at, now=desk.clock.now()
@@ -139,6 +144,8 @@ async def end(public: UUID, caller: Asking, desk: Here, wanted: End | None = Non
         raise NotFound from error
     except InTheWay as refused:
         raise Conflict("in-the-way", str(refused)) from refused
+    except placements.NotYet as refused:
+        raise _not_yet(refused) from refused
 
 
 @router.put("/placements/{public}/dose-plan")
@@ -153,6 +160,10 @@ async def plan_doses(
         raise NotFound from error
     except InTheWay as refused:
         raise Conflict("in-the-way", str(refused)) from refused
+
+
+def _not_yet(refused: placements.NotYet) -> Problem:
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(refused), kind="not-yet")
 
 
 def placement_body(placement: reads.Placement) -> PlacementBody:

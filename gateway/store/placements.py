@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from uuid import UUID
 
+from adapters.observation import Kind
 from gateway.store import looks
 from gateway.store.caller import Caller
 from gateway.store.homes import InTheWay
 from gateway.store.pool import Connection, Pool, Row
+
+
+class NotYet(Exception):
+    """A device may not begin or stop to speak for somebody at a time that has not come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,19 @@ _PLACEMENT = """
       AND p.public = $3
     FOR UPDATE OF p
 """
+_LOCK_DEVICE = """
+    SELECT d.id FROM device d
+    JOIN placement p ON p.municipality = d.municipality AND p.device = d.id
+    WHERE p.municipality = $1 AND p.public = $2
+    FOR UPDATE OF d
+"""
+_CALLS = (Kind.CALL_PRESSED, Kind.BUTTON)
+"""What asks for help, when a device in the role call says it."""
+_LAST_CALL = """
+    SELECT max(occurred) FROM placed_observation
+    WHERE municipality = $1 AND placement = $2 AND device = $3 AND role = 'call'
+      AND kind = ANY ($4::smallint[])
+"""
 _CITIZEN = """
     SELECT id, home FROM citizen
     WHERE municipality = $1 AND ($2::integer[] IS NULL OR district = ANY ($2)) AND public = $3
@@ -65,8 +83,11 @@ async def place(
     """The device speaks for the citizen in this role and room, from `since` (now if not said).
 
     Raises LookupError when device or citizen is not there for the caller, and InTheWay when the
-    device is placed, or was placed later than `since`.
+    device is placed, or was placed later than `since`. Raises NotYet for a `since` to come.
     """
+    since = since or now
+    if since > now:
+        raise NotYet(f"a placement cannot begin later than now, {now.isoformat()}")
     async with pool.acquire() as db, db.transaction():
         number = await db.fetchval(
             "SELECT id FROM device WHERE municipality = $1 AND public = $2 FOR UPDATE",
@@ -76,7 +97,6 @@ async def place(
         who = await db.fetchrow(_CITIZEN, caller.municipality, caller.within, citizen)
         if number is None or who is None:
             raise LookupError(str(device if number is None else citizen))
-        since = since or now
         await _refuse_overlap(db, caller, number, since)
         public = await db.fetchval(
             'INSERT INTO placement (municipality, device, citizen, role, room, "from") '
@@ -111,16 +131,17 @@ async def end_placement(
 ) -> None:
     """The device stops speaking for the citizen at `at` (now if not said).
 
-    Raises LookupError when the placement is not there for the caller, and InTheWay when it has
-    ended already or began later than `at`.
+    Raises LookupError when the placement is not there for the caller, InTheWay when it has ended
+    already, began later than `at`, or called for help later; NotYet for an `at` to come: the box
+    hears the device no more as soon as its placement has an end.
     """
     at = at or now
+    if at > now:
+        raise NotYet(f"a placement cannot end later than now, {now.isoformat()}")
     async with pool.acquire() as db, db.transaction():
+        await db.fetchval(_LOCK_DEVICE, caller.municipality, public)
         row = await _placement(db, caller, public)
-        if row["to"] is not None:
-            raise InTheWay(f"the placement ended already, at {row['to'].isoformat()}")
-        if at <= row["from"]:
-            raise InTheWay(f"the placement began later, at {row['from'].isoformat()}")
+        await _refuse_end(db, caller, row, at)
         await db.execute(
             'UPDATE placement SET "to" = $3 WHERE municipality = $1 AND id = $2',
             caller.municipality,
@@ -130,6 +151,19 @@ async def end_placement(
         await _end_plans(db, caller, row["id"], at)
         await looks.changed(db, caller, "device.removed", row["citizen"], now)
         await _tell(db, caller, row["home"], now)
+
+
+async def _refuse_end(db: Connection, caller: Caller, placement: Row, at: datetime) -> None:
+    """A call that was heard stays the citizen's: no end may be put before it afterwards."""
+    if placement["to"] is not None:
+        raise InTheWay(f"the placement ended already, at {placement['to'].isoformat()}")
+    if at <= placement["from"]:
+        raise InTheWay(f"the placement began later, at {placement['from'].isoformat()}")
+    called: datetime | None = await db.fetchval(
+        _LAST_CALL, caller.municipality, placement["id"], placement["device"], _CALLS
+    )
+    if called is not None and at <= called:
+        raise InTheWay(f"the device called for help later, at {called.isoformat()}")
 
 
 async def plan_doses(
