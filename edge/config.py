@@ -32,10 +32,11 @@ class BadConfig(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterLast:
-    """Where a value takes the number after the last stored record, and where records have theirs.
+    """Where a value takes the number of the last stored record, and where records have theirs.
 
     Both are byte offsets of an unsigned 32-bit little-endian number: `offset` in the value that
-    is written, `record_offset` in the values that the device notifies.
+    is written, `record_offset` in the values that the device notifies. The last record itself is
+    asked for again, for its bytes tell whether the device still counts on; 1 when there is none.
     """
 
     offset: int

@@ -13,6 +13,7 @@ from adapters.frame import Frame
 from edge.air import full
 from edge.clock import Clock
 from edge.config import AfterLast, Plan, Write
+from edge.records import Download, Record
 
 STEP = 15.0
 """Seconds for one step. BlueZ lets a read that needs pairing hang for ever."""
@@ -21,7 +22,6 @@ QUIET = 2.0
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_END = 0xFFFFFFFF  # the record number that says: that was all
 
 
 class VisitFailed(Exception):
@@ -39,7 +39,7 @@ class Client(Protocol):
 
 
 class Records(Protocol):
-    """Where the number of the last record of a device is remembered, on disk."""
+    """Where the last record of a device is remembered, on disk."""
 
     def remember(self, name: str, value: str) -> None: ...
     def recall(self, name: str) -> str | None: ...
@@ -49,8 +49,9 @@ class Records(Protocol):
 class Visit:
     """What one visit needs and what it hears.
 
-    `keep` puts frames on disk before it returns; only then is the number of the last record
-    remembered, so that a power cut asks the device for too many records, never for too few.
+    `keep` puts frames on disk before it returns; only then is the last record remembered, so that
+    a power cut asks the device for too many records, never for too few. A device whose numbers
+    began again is asked for all of them (`Download`).
     """
 
     device: str
@@ -62,7 +63,7 @@ class Visit:
     left: asyncio.Event = field(default_factory=asyncio.Event)
     _heard: list[Frame] = field(default_factory=list[Frame])
     _news: asyncio.Event = field(default_factory=asyncio.Event)
-    _ended: bool = False
+    _download: Download | None = None
 
     async def run(self, client: Client) -> None:
         """Follow the plan on a connected client. Raises VisitFailed; what was heard is kept."""
@@ -75,7 +76,7 @@ class Visit:
                 value = await self._step(client.read_gatt_char(full(uuid)))
                 self._hear(uuid, bytes(value))
             if self.plan.subscribe:
-                await self._listen()
+                await self._listen(client)
         finally:
             self._keep()
 
@@ -86,23 +87,33 @@ class Visit:
                 return  # better no time than a wrong one
             value += device_time(write.clock, self.clock.now())
         if write.after_last is not None:
-            first = int(self.records.recall(f"record {self.device}") or 0) + 1
-            at = write.after_last.offset
-            value = value[:at] + struct.pack("<I", first) + value[at + 4 :]
+            self._download = self._download or Download(last=self._remembered())
+            at, first = write.after_last.offset, struct.pack("<I", self._download.first)
+            value = value[:at] + first + value[at + 4 :]
         await self._step(client.write_gatt_char(full(write.uuid), value))
 
-    async def _listen(self) -> None:
+    async def _listen(self, client: Client) -> None:
         """Until the plan's time is over, the records are at their end, or the device leaves."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self.plan.listen_seconds
         while not self.left.is_set() and loop.time() < until:
             self._keep()
-            if self._ended:
-                until, self._ended = min(until, loop.time() + QUIET), False
+            if self._download is not None and self._download.began_again:
+                await self._ask_for_all(client, self._download)
+                until = loop.time() + self.plan.listen_seconds
+            elif self._download is not None and self._download.ended:
+                until = min(until, loop.time() + QUIET)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
                     await self._news.wait()
             self._news.clear()
+
+    async def _ask_for_all(self, client: Client, answered: Download) -> None:
+        _log.warning("%s: its records are numbered anew: all are asked for", self.device)
+        self._download = answered.anew()
+        for write in self.plan.write:
+            if write.after_last is not None:
+                await self._write(client, write)
 
     async def _step(self, step: Awaitable[_T]) -> _T:
         try:
@@ -131,15 +142,22 @@ class Visit:
     def _keep(self) -> None:
         """Keep what was heard; then, and not before, remember how far the records are here."""
         heard, self._heard = self._heard, []
-        if not heard:
-            return
-        self.keep(heard)
-        place = self._record_place()
-        numbers = [n for frame in heard if (n := _number(frame, place, self.plan)) is not None]
-        self._ended = self._ended or _END in numbers
-        stored = [number for number in numbers if number != _END]
-        if stored:
-            self.records.remember(f"record {self.device}", str(stored[-1]))
+        before = self._download and self._download.last
+        news = [frame for frame in heard if self._is_news(frame)]
+        if news:
+            self.keep(news)
+        last = self._download and self._download.last
+        if last is not None and last != before:
+            self.records.remember(f"record {self.device}", last.note())
+
+    def _is_news(self, frame: Frame) -> bool:
+        number = _number(frame, self._record_place(), self.plan)
+        if number is None or self._download is None:
+            return True
+        return self._download.take(number, frame.value)
+
+    def _remembered(self) -> Record | None:
+        return Record.noted(self.records.recall(f"record {self.device}"))
 
     def _record_place(self) -> AfterLast | None:
         return next((w.after_last for w in self.plan.write if w.after_last is not None), None)

@@ -157,6 +157,12 @@ class Dispenser(Peripheral):
         """The newest record's number, 0 before the first."""
         return self._next - 1
 
+    def reset(self) -> None:
+        """As from the factory: no records, no clock, and the numbers begin again."""
+        self.records.clear()
+        self._next = 1
+        self._slow = None
+
     def due(self, slot: int) -> None:
         """A dose waits to be dispensed."""
         self.record(Event.DOSE_DUE, slot)

@@ -62,6 +62,26 @@ async def test_records_made_while_the_box_was_dead_come_later_and_once(
         assert Counter(one["code"] for one in taken) == {1: 1, 2: 1, 3: 1, 4: 1}
 
 
+async def test_a_dispenser_that_was_reset_is_heard_from_its_first_record_on(
+    centre: Centre, tmp_path: Path
+) -> None:
+    async with emulated_home(centre, tmp_path) as (home, _), centre.nurse() as nurse:
+        dispenser = home.devices.dispenser
+        dispenser.announce()
+        await eventually(lambda: _said(nurse, dispenser.address, "battery"), "a first visit")
+        for slot in (1, 2, 3):
+            dispenser.take(slot)
+        await eventually(lambda: _slots(nurse, dispenser.address, {1, 2, 3}), "the first three")
+
+        dispenser.reset()
+        dispenser.take(4)
+        dispenser.announce()
+
+        await eventually(lambda: _slots(nurse, dispenser.address, {1, 2, 3, 4}), "the fourth")
+        taken = await _said(nurse, dispenser.address, "dose_taken")
+        assert Counter(one["code"] for one in taken) == {1: 1, 2: 1, 3: 1, 4: 1}
+
+
 async def _said(nurse: Api, address: str, kind: str) -> list[Json]:
     """What the device observed, of one kind; as the public API tells it."""
     devices = await nurse.all("/devices", limit=200)

@@ -2,22 +2,17 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
-from adapters.frame import Frame, Lane
 from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
-from deploy.world.peripheral import Advertisement, Characteristic, Peripheral, Service
-from edge.config import AfterLast, Call, Config, Device, Plan, Write
-from edge.connection import STEP
-from edge.heartbeat import Reader as State
-from edge.reader import FIRST, Reader
+from deploy.world.peripheral import Characteristic, Peripheral, Service
+from edge.config import AfterLast, Plan, Write
+from edge.records import Record
 from edge.spool import SpoolFailed
 from tests.edge.frames import HandClock
+from tests.edge.hearing import PRESSED, SOON, Kept, a_reader, config, device, hearing, left, sensor
 
 MOTION = "A4:C1:38:00:00:01"
 BUTTON = "D4:0E:84:00:00:01"
@@ -25,94 +20,6 @@ THERMOMETER = "A4:C1:38:00:00:02"
 DISPENSER = "A4:C1:38:00:00:03"
 NEIGHBOUR = "A4:C1:38:FF:FF:FF"
 EVENTS, CONTROL = (f"7a1d000{n}-5a9e-4f0b-9f0c-747279677031" for n in (2, 3))
-SOON = 8.0
-
-CALLS = (Call(manufacturer=0xFFFF, service_data=None, data=b"TP", mask=b"\xff\xff"),)
-PRESSED = {0xFFFF: b"TP\x01\x01\x05\x00\x5a"}
-
-
-@dataclass
-class Kept:
-    """A spool that keeps in memory, and can be told that its disk fails."""
-
-    frames: list[tuple[Lane, Frame]] = field(default_factory=list[tuple[Lane, Frame]])
-    states: list[State] = field(default_factory=list[State])
-    notes: dict[str, str] = field(default_factory=dict[str, str])
-    broken: bool = False
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def keep(self, frames: Sequence[Frame], lane: Lane) -> None:
-        if self.broken:
-            raise SpoolFailed("the disk is gone")
-        self.frames.extend((lane, frame) for frame in frames)
-        self.changed.set()
-
-    def told(self, state: State) -> None:
-        self.states.append(state)
-        self.changed.set()
-
-    def remember(self, name: str, value: str) -> None:
-        self.notes[name] = value
-        self.changed.set()
-
-    def recall(self, name: str) -> str | None:
-        return self.notes.get(name)
-
-    async def sees(self, what: Callable[[], object]) -> None:
-        async with asyncio.timeout(SOON):
-            while not what():
-                self.changed.clear()
-                await self.changed.wait()
-
-
-def config(*devices: Device, calls: tuple[Call, ...] = CALLS) -> Config:
-    return Config(version=1, devices={d.address: d for d in devices}, calls=calls)
-
-
-def device(address: str, *, lane: Lane = "bulk", connect: Plan | None = None) -> Device:
-    return Device(address=address, lane=lane, advertisement=connect is None, connect=connect)
-
-
-def sensor(address: str, *services: Service) -> Peripheral:
-    return Peripheral(address, advertisement=Advertisement(), services=services)
-
-
-def a_reader(
-    kept: Kept, *, silence: float = 75.0, first: float = FIRST, step: float = STEP
-) -> Reader:
-    return Reader(
-        clock=HandClock(),
-        keep=kept.keep,
-        records=kept,
-        told=kept.told,
-        silence=silence,
-        first=first,
-        step=step,
-    )
-
-
-async def left(peripheral: Peripheral) -> None:
-    """The connection has been given up."""
-    for _ in range(400):
-        if not peripheral.connected_to:
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("still connected")
-
-
-@asynccontextmanager
-async def hearing(following: Config, **pace: float) -> AsyncGenerator[Kept]:
-    """A reader at work; the scan has begun."""
-    kept = Kept()
-    reader = a_reader(kept, **pace)
-    reader.follow(following)
-    task = asyncio.create_task(reader.run())
-    await asyncio.sleep(0.1)
-    try:
-        yield kept
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_what_is_ours_is_kept_and_the_neighbours_is_not(bluez: Bluez) -> None:
@@ -320,7 +227,7 @@ PLAN = Plan(
 )
 
 
-async def test_a_dispenser_is_asked_for_what_came_after_the_last_stored_record(
+async def test_a_dispenser_is_asked_from_the_last_stored_record_on_and_that_one_is_dropped(
     bluez: Bluez,
 ) -> None:
     store = Store(1, 2, 3)
@@ -332,10 +239,11 @@ async def test_a_dispenser_is_asked_for_what_came_after_the_last_stored_record(
         await left(store.peripheral)
         store.numbers += [4, 5]
         store.advertise()
-        await kept.sees(lambda: kept.notes == {f"record {DISPENSER}": "5"})
+        last = Record(5, struct.pack("<I12x", 5)).note()
+        await kept.sees(lambda: kept.notes == {f"record {DISPENSER}": last})
 
     records = [int.from_bytes(frame.value[:4], "little") for _, frame in kept.frames]
-    assert store.asked == [1, 4]
+    assert store.asked == [1, 3]
     assert [number for number in records if number != 0xFFFFFFFF] == [1, 2, 3, 4, 5]
     assert store.times[0] == HandClock().ms // 1000
     assert {lane for lane, _ in kept.frames} == {"urgent"}
