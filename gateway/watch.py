@@ -1,9 +1,9 @@
 """Stored observations become findings, findings become alerts, alerts become notices to send."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -19,10 +19,11 @@ from gateway.rules.all import ALL_RULES
 from gateway.rules.finding import BadSettings, Rule, Window, earliest
 from gateway.settings import Settings
 from gateway.store import alerts, claims, facts, findings, notices, rules
+from gateway.store.aside import AGAIN, Aside, Failing
 from gateway.store.bell import listening
-from gateway.store.claims import Claimed
+from gateway.store.claims import Claimed, Pending
 from gateway.store.facts import Facts
-from gateway.store.pool import Connection, Pool, connect
+from gateway.store.pool import Connection, DatabaseDown, Pool, connect
 
 GROUP = 200
 """Batches or citizens judged in one transaction: enough to share the statements, few enough that
@@ -30,8 +31,6 @@ an urgent one does not wait behind them."""
 
 _EVERY_FEW = 8
 """After so many citizens the other tasks of the process get their turn."""
-_AGAIN = timedelta(minutes=5)
-"""When a rule that failed is tried again, if nothing more is heard."""
 _READS = {rule.name: rule.reads for rule in ALL_RULES}
 
 _POLL, _DRIVEN_POLL, _HELD = 1.0, 0.02, 0.02
@@ -90,33 +89,81 @@ class Watch:
         self._judged = self._health.counter("judged", "Citizens judged")
         self._told = self._health.counter("told", "Alerts raised or joined", ("kind", "type"))
         self._seconds = self._health.histogram("watch_seconds", "From claim to commit")
+        self._failing = Failing(self._health)
+        self.aside = Aside(self._failing)
         self.book = book
 
     async def judge_pending(self, lanes: Sequence[str]) -> Progress:
         """Judge the citizens of the oldest batches of these lanes, urgent ones first."""
-        started = monotonic()
+        try:
+            return await self._judge_batches(lanes)
+        except DatabaseDown:
+            raise
+        except Exception as fault:  # noqa: BLE001 - one citizen's odd data must not silence all
+            _log.exception("a group is judged one by one", fault=type(fault).__name__)
+        batches = await self._oldest(lanes)
+        judged = {
+            one
+            for one, at in _since(batches).items()
+            if await self._alone(one, self._judge_changed(one, at))
+        }
+        whole = [batch for batch in batches if judged.issuperset(batch.citizens)]
         async with self._pool.acquire() as db, db.transaction():
-            batches = await claims.oldest_pending(db, lanes, GROUP)
-            claimed = await claims.claim(db, {one for batch in batches for one in batch.citizens})
-            ready = [batch for batch in batches if all(one in claimed for one in batch.citizens)]
-            changed: dict[Citizen, datetime] = {}
-            for batch in ready:
-                for one in batch.citizens:
-                    changed[one] = min(changed.get(one, batch.earliest), batch.earliest)
-            now = self._clock.now()
-            tasks = [_Task(claimed[one], now, min(now, at)) for one, at in changed.items()]
-            await self._judge(db, tasks)
-            await claims.finish(db, ready)
-        self._count(tasks, started)
-        return Progress(done=len(ready), waiting=len(batches) - len(ready))
+            await claims.finish(db, whole)
+        return Progress(done=len(whole), waiting=len(batches) - len(whole))
 
     async def judge_due(self) -> Progress:
         """Judge the citizens whose deadline has come; on a driven clock at that very time."""
+        now = self._clock.now()
+        async with self._pool.acquire() as db:
+            due = await claims.due_citizens(db, now, GROUP, without=self.aside.citizens(now))
+        try:
+            done = await self._judge_deadlines(due)
+        except DatabaseDown:
+            raise
+        except Exception as fault:  # noqa: BLE001 - one citizen's odd data must not silence all
+            _log.exception("a group is judged one by one", fault=type(fault).__name__)
+            done = sum([await self._alone(one, self._judge_deadlines([one])) for one in due])
+        return Progress(done=done, waiting=len(due) - done)
+
+    async def _oldest(self, lanes: Sequence[str]) -> list[Pending]:
+        left = self.aside.batches(self._clock.now())
+        async with self._pool.acquire() as db:
+            return await claims.oldest_pending(db, lanes, GROUP, without=left)
+
+    async def _judge_batches(self, lanes: Sequence[str]) -> Progress:
+        """A batch is done when all its citizens are; who is set aside holds up no other."""
+        started, now = monotonic(), self._clock.now()
+        aside, left = self.aside.citizens(now), self.aside.batches(now)
+        async with self._pool.acquire() as db, db.transaction():
+            batches = await claims.oldest_pending(db, lanes, GROUP, without=left)
+            wanted = {one for batch in batches for one in batch.citizens}
+            claimed = await claims.claim(db, wanted - aside)
+            ready = [batch for batch in batches if aside.union(claimed).issuperset(batch.citizens)]
+            changed = [(one, at) for one, at in _since(ready).items() if one in claimed]
+            now = self._clock.now()
+            tasks = [_Task(claimed[one], now, min(now, at)) for one, at in changed]
+            await self._judge(db, tasks)
+            await claims.finish(db, (one for one in ready if aside.isdisjoint(one.citizens)))
+        self.aside.put_batches(one for one in ready if not aside.isdisjoint(one.citizens))
+        self._count(tasks, started)
+        return Progress(done=len(ready), waiting=len(batches) - len(ready))
+
+    async def _judge_changed(self, citizen: Citizen, since: datetime) -> int:
+        started = monotonic()
+        async with self._pool.acquire() as db, db.transaction():
+            claimed = await claims.claim(db, [citizen])
+            now = self._clock.now()
+            tasks = [_Task(one, now, min(now, since)) for one in claimed.values()]
+            await self._judge(db, tasks)
+        self._count(tasks, started)
+        return len(tasks)
+
+    async def _judge_deadlines(self, citizens: Sequence[Citizen]) -> int:
         started = monotonic()
         async with self._pool.acquire() as db, db.transaction():
             now = self._clock.now()
-            due = await claims.due_citizens(db, now, GROUP)
-            claimed = await claims.claim(db, due)
+            claimed = await claims.claim(db, citizens)
             current = await claims.deadlines(db, claimed)
             times = {
                 one: deadline.due if self._clock.driven else now
@@ -126,7 +173,18 @@ class Watch:
             tasks = [_Task(claimed[one], at, at) for one, at in times.items()]
             await self._judge(db, tasks)
         self._count(tasks, started)
-        return Progress(done=len(times), waiting=len(due) - len(times))
+        return len(tasks)
+
+    async def _alone(self, citizen: Citizen, judging: Awaitable[int]) -> int:
+        """Judge one citizen, or set aside the one that it fails for: nothing of theirs is lost."""
+        try:
+            return await judging
+        except DatabaseDown:
+            raise
+        except Exception as fault:  # noqa: BLE001 - one citizen's odd data must not silence all
+            _log.exception("a citizen is set aside", citizen=citizen.number)
+            self.aside.put(citizen, fault, self._clock.now())
+            return 0
 
     async def _judge(self, db: Connection, tasks: Sequence["_Task"]) -> None:
         if not tasks:
@@ -142,7 +200,7 @@ class Watch:
         opened = await alerts.open_alerts(db, people)
         for place, task in enumerate(tasks):
             one = task.claimed.citizen
-            task.judge(known[one], self.book, self._health)
+            task.judge(known[one], self.book, self._failing)
             task.review(kept[one], opened[one])
             if place % _EVERY_FEW == 0:
                 await asyncio.sleep(0)
@@ -179,7 +237,9 @@ class Watch:
             return
         self._seconds.observe(monotonic() - started)
         self._judged.inc(len(tasks))
+        now = self._clock.now()
         for task in tasks:
+            self.aside.worked(task.claimed.citizen, now)
             kinds = {one.alert.public: one.alert.kind for one in task.written}
             for public, told in task.made.notices:
                 self._told.labels(kinds[public], told).inc()
@@ -221,14 +281,16 @@ async def _work(
             if any(one.waiting for one in rounds):
                 await asyncio.sleep(_HELD)
                 continue
-            await bell.wait(await _pause(pool, clock, due=due))
+            await bell.wait(await _pause(watch, pool, clock, due=due))
 
 
-async def _pause(pool: Pool, clock: Clock, *, due: bool) -> float:
+async def _pause(watch: Watch, pool: Pool, clock: Clock, *, due: bool) -> float:
     """Seconds until there may be something to do though nothing rings."""
     if clock.driven:
         return _DRIVEN_POLL
-    first = await claims.next_due(pool) if due else None
+    if not due:
+        return _POLL
+    first = await claims.next_due(pool, without=watch.aside.citizens(clock.now()))
     if first is None:
         return _POLL
     return min(_POLL, max(0.0, (first - clock.now()).total_seconds()))
@@ -241,6 +303,15 @@ async def _read_settings(watch: Watch, pool: Pool, clock: Clock) -> None:
             watch.book = RuleBook(await rules.newest(pool, clock.now()))
         except BadSettings as bad:
             _log.error("new settings of a rule are refused, the old ones stay", why=str(bad))
+
+
+def _since(batches: Sequence[Pending]) -> dict[Citizen, datetime]:
+    """When the oldest thing happened that the batches say of each of their citizens."""
+    since: dict[Citizen, datetime] = {}
+    for batch in batches:
+        for one in batch.citizens:
+            since[one] = min(since.get(one, batch.earliest), batch.earliest)
+    return since
 
 
 class _Task:
@@ -263,18 +334,20 @@ class _Task:
             oldest = min(self._changed, unknown.get((self.claimed.citizen, rule.name), self._now))
             self.starts[rule.name] = oldest - rule.window
 
-    def judge(self, known: Facts, book: RuleBook, health: Health) -> None:
+    def judge(self, known: Facts, book: RuleBook, failing: Failing) -> None:
         """Ask every rule. One that fails is reported and tried again; the others go on."""
         again: datetime | None = None
+        citizen = self.claimed.citizen
         for rule in ALL_RULES:
-            version, settings = book.settings(self.claimed.citizen.municipality, rule)
+            version, settings = book.settings(citizen.municipality, rule)
             try:
                 judgement = rule.judge(self._window(rule, known), settings)
             except Exception as fault:  # noqa: BLE001 - one citizen's odd data must not silence all
-                _log.exception("a rule failed", rule=rule.name, citizen=self.claimed.citizen.number)
-                health.bad(f"rule {rule.name}", f"{type(fault).__name__}: {fault}")
-                again = self._now + _AGAIN
+                _log.exception("a rule failed", rule=rule.name, citizen=citizen.number)
+                failing.failed(f"rule {rule.name}", citizen, fault, self._now)
+                again = self._now + AGAIN
                 continue
+            failing.worked(f"rule {rule.name}", citizen, self._now)
             self._judged.append(Judged(rule=rule, version=version, judgement=judgement))
         self.next = earliest([again, *(one.judgement.next for one in self._judged)])
 

@@ -40,6 +40,10 @@ class Deadline:
 _PENDING = """
     SELECT municipality, id, earliest, citizens FROM pending
     WHERE lane = ANY ($1::text[])
+      AND NOT EXISTS (
+          SELECT FROM unnest($3::integer[], $4::bigint[]) AS w (municipality, id)
+          WHERE w.municipality = pending.municipality AND w.id = pending.id
+      )
     ORDER BY lane DESC, id LIMIT $2
     FOR UPDATE SKIP LOCKED
 """
@@ -53,15 +57,22 @@ _CITIZENS = """
 CITIZENS_LOCK = "FOR NO KEY UPDATE OF c SKIP LOCKED"
 """What makes a claim one: without it two workers judge the same citizen (a test shows it)."""
 
-_DUE = """
-    SELECT municipality, citizen FROM deadline WHERE due <= $1 ORDER BY due LIMIT $2
+_NOT_ASIDE = """
+    NOT EXISTS (
+        SELECT FROM unnest($1::integer[], $2::integer[]) AS w (municipality, citizen)
+        WHERE w.municipality = deadline.municipality AND w.citizen = deadline.citizen
+    )
 """
+_DUE = f"""
+    SELECT municipality, citizen FROM deadline
+    WHERE due <= $3 AND {_NOT_ASIDE} ORDER BY due LIMIT $4
+"""  # noqa: S608 - our own text
 _DEADLINES = """
     SELECT d.municipality, d.citizen, d.due, d.xmin::text AS mark
     FROM unnest($1::integer[], $2::integer[]) AS w (municipality, citizen)
     JOIN deadline d ON d.municipality = w.municipality AND d.citizen = w.citizen
 """
-_NEXT_DUE = "SELECT min(due) FROM deadline"
+_NEXT_DUE = f"SELECT min(due) FROM deadline WHERE {_NOT_ASIDE}"  # noqa: S608 - our own text
 # In ascending streams, like every other writer of `watched`.
 _JUDGED = """
     WITH judged AS (
@@ -94,8 +105,18 @@ _SET = """
 """
 
 
-async def oldest_pending(db: Connection, lanes: Sequence[str], limit: int) -> list[Pending]:
-    """Return batches to judge, urgent ones first, that no other worker is looking at."""
+async def oldest_pending(
+    db: Connection,
+    lanes: Sequence[str],
+    limit: int,
+    *,
+    without: Collection[tuple[int, int]] = (),
+) -> list[Pending]:
+    """Return batches to judge, urgent ones first, that no other worker is looking at.
+
+    Those of `without`, by municipality and number, are left where they are.
+    """
+    left = [one[0] for one in without], [one[1] for one in without]
     return [
         Pending(
             municipality=row["municipality"],
@@ -103,13 +124,15 @@ async def oldest_pending(db: Connection, lanes: Sequence[str], limit: int) -> li
             earliest=row["earliest"],
             citizens=tuple(Citizen(row["municipality"], number) for number in row["citizens"]),
         )
-        for row in await db.fetch(_PENDING, list(lanes), limit)
+        for row in await db.fetch(_PENDING, list(lanes), limit, *left)
     ]
 
 
-async def due_citizens(db: Connection, now: datetime, limit: int) -> list[Citizen]:
+async def due_citizens(
+    db: Connection, now: datetime, limit: int, *, without: Collection[Citizen] = ()
+) -> list[Citizen]:
     """Return citizens whose deadline has come, the longest due first."""
-    rows = await db.fetch(_DUE, now, limit)
+    rows = await db.fetch(_DUE, *_columns(without), now, limit)
     return [Citizen(row["municipality"], row["citizen"]) for row in rows]
 
 
@@ -139,9 +162,9 @@ async def deadlines(db: Connection, citizens: Collection[Citizen]) -> dict[Citiz
     }
 
 
-async def next_due(pool: Pool) -> datetime | None:
+async def next_due(pool: Pool, *, without: Collection[Citizen] = ()) -> datetime | None:
     """Return the first deadline of all, None when there is none."""
-    return await pool.fetchval(_NEXT_DUE)
+    return await pool.fetchval(_NEXT_DUE, *_columns(without))
 
 
 async def finish(db: Connection, judged: Iterable[Pending]) -> None:
