@@ -13,11 +13,11 @@ from adapters.catalogue import CATALOGUE
 from adapters.observation import ClockQuality, Kind, Quality
 from gateway.api.access import Asking
 from gateway.api.desk import Here
-from gateway.api.placements import PlacementBody, placement_body
+from gateway.api.placements import PlacementBody, SetAsideBody, placement_body, set_aside_body
 from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
 from gateway.api.texts import Limit, Time
 from gateway.reads import devices as reads
-from gateway.store.homes import InTheWay, add_device
+from gateway.store.homes import InTheWay, add_device, give_key
 from gateway.store.looks import looked
 
 router = APIRouter(tags=["devices"], responses=ALWAYS)
@@ -40,6 +40,9 @@ def _kind(name: str) -> str:
 KindName = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": _KINDS})]
 
 
+Key = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{32}$")]
+
+
 class NewDevice(BaseModel):
     """`model` chooses how boxes hear the device; `key` is the BLE key, 16 bytes in hexadecimal."""
 
@@ -47,15 +50,28 @@ class NewDevice(BaseModel):
         str, StringConstraints(to_upper=True, pattern="^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")
     ]
     model: Annotated[str, StringConstraints(max_length=40, pattern="^[a-z0-9_-]*$")] = ""
-    key: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{32}$")] | None = None
+    key: Key | None = None
+
+
+class NewKey(BaseModel):
+    """`key` is the BLE key, 16 bytes in hexadecimal."""
+
+    key: Key
 
 
 class DeviceBody(BaseModel):
-    """A device; without a placement it lies in the depot."""
+    """A device; without a placement it lies in the depot. `keyed`: its BLE key is known.
+
+    `readable` false: frames of it were set aside lately. An encrypted device without its key
+    calls nobody, placed or not.
+    """
 
     id: UUID
     address: str
     model: str
+    keyed: bool
+    readable: bool
+    set_aside: SetAsideBody | None
     placement: PlacementBody | None
 
 
@@ -96,10 +112,11 @@ async def list_devices(
     limit: Limit = 50,
 ) -> DevicesBody:
     """The devices placed in the caller's districts; for who registers them, the depot's too."""
-    found = await reads.devices(desk.pool, caller, after=after, limit=limit + 1)
+    now = desk.clock.now()
+    found = await reads.devices(desk.pool, caller, after=after, limit=limit + 1, now=now)
     shown = found[:limit]
     seen = [device.placement.citizen for device in shown if device.placement]
-    await looked(desk.pool, caller, "devices.listed", seen, desk.clock.now())
+    await looked(desk.pool, caller, "devices.listed", seen, now)
     return DevicesBody(
         devices=[_device(device) for device in shown],
         next=shown[-1].public if len(found) > limit else None,
@@ -109,6 +126,7 @@ async def list_devices(
 @router.post("/devices", status_code=HTTPStatus.CREATED, responses=answers(HTTPStatus.CONFLICT))
 async def new_device(caller: Asking, desk: Here, device: NewDevice) -> DeviceBody:
     """A device that is ours from now on, in the depot until it is placed."""
+    now = desk.clock.now()
     try:
         public = await add_device(
             desk.pool,
@@ -116,10 +134,35 @@ async def new_device(caller: Asking, desk: Here, device: NewDevice) -> DeviceBod
             address=device.address,
             model=device.model,
             key=bytes.fromhex(device.key) if device.key else None,
+            now=now,
         )
     except InTheWay as refused:
         raise Conflict("in-the-way", str(refused)) from refused
-    return DeviceBody(id=public, address=device.address, model=device.model, placement=None)
+    return _device(await reads.device(desk.pool, caller, public, now))
+
+
+@router.get("/devices/{public}", responses=answers(HTTPStatus.NOT_FOUND))
+async def one_device(public: UUID, caller: Asking, desk: Here) -> DeviceBody:
+    """One device: where it is placed, and whether it is understood."""
+    now = desk.clock.now()
+    try:
+        found = await reads.device(desk.pool, caller, public, now)
+    except LookupError as error:
+        raise NotFound from error
+    seen = [found.placement.citizen] if found.placement else []
+    await looked(desk.pool, caller, "device.seen", seen, now)
+    return _device(found)
+
+
+@router.put("/devices/{public}/key", responses=answers(HTTPStatus.NOT_FOUND))
+async def new_key(public: UUID, caller: Asking, desk: Here, wanted: NewKey) -> DeviceBody:
+    """The device's BLE key, the first or another one, for what comes from now on."""
+    now = desk.clock.now()
+    try:
+        await give_key(desk.pool, caller, public, bytes.fromhex(wanted.key), now)
+        return _device(await reads.device(desk.pool, caller, public, now))
+    except LookupError as error:
+        raise NotFound from error
 
 
 @router.get("/devices/{public}/observations", responses=answers(HTTPStatus.NOT_FOUND))
@@ -183,6 +226,9 @@ def _device(device: reads.Device) -> DeviceBody:
         id=device.public,
         address=device.address,
         model=device.model,
+        keyed=device.keyed,
+        readable=device.set_aside is None,
+        set_aside=set_aside_body(device.set_aside),
         placement=device.placement and placement_body(device.placement),
     )
 

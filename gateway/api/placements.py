@@ -105,8 +105,26 @@ class PlacementBody(BaseModel):
     dose_plan: DosePlanBody | None
 
 
+class SetAsideBody(BaseModel):
+    """Frames that could not be read in the last 24 hours, or since the device got its key.
+
+    `reason` is the last one's: `missing_key` (none is known, or it does not fit) or `unreadable`.
+    """
+
+    count: int
+    last: datetime
+    reason: str
+
+
+class PlacedBody(PlacementBody):
+    """A new placement. `readable` false warns: what the device says is not understood now."""
+
+    readable: bool
+    set_aside: SetAsideBody | None
+
+
 @router.post("/devices/{public}/placements", status_code=HTTPStatus.CREATED)
-async def place(public: UUID, caller: Asking, desk: Here, wanted: NewPlacement) -> PlacementBody:
+async def place(public: UUID, caller: Asking, desk: Here, wanted: NewPlacement) -> PlacedBody:
     """From now on, or since `from`, the device speaks for this citizen."""
     try:
         placed = await placements.place(
@@ -120,7 +138,10 @@ async def place(public: UUID, caller: Asking, desk: Here, wanted: NewPlacement) 
             plan=wanted.dose_plan and wanted.dose_plan.plan(),
             now=desk.clock.now(),
         )
-        return placement_body(await reads.placement(desk.pool, caller, placed))
+        device = await reads.device(desk.pool, caller, public, desk.clock.now())
+        body = placement_body(await reads.placement(desk.pool, caller, placed))
+        aside = set_aside_body(device.set_aside)
+        return PlacedBody(**dict(body), readable=aside is None, set_aside=aside)
     except LookupError as error:
         raise NotFound from error
     except InTheWay as refused:
@@ -178,6 +199,11 @@ def placement_body(placement: reads.Placement) -> PlacementBody:
         until=placement.until,
         dose_plan=placement.plan and _plan(placement.plan),
     )
+
+
+def set_aside_body(aside: reads.SetAside | None) -> SetAsideBody | None:
+    """What was not understood, as JSON tells it."""
+    return aside and SetAsideBody(count=aside.count, last=aside.last, reason=aside.reason)
 
 
 def _plan(plan: reads.DosePlan) -> DosePlanBody:

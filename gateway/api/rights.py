@@ -54,6 +54,8 @@ RIGHTS: Mapping[str, Right] = {
     "GET /edges": _for("planner", "technician", "administrator", "robot"),
     "GET /devices": _HOMES,
     "POST /devices": _REGISTER,
+    "GET /devices/{public}": _HOMES,
+    "PUT /devices/{public}/key": _REGISTER,
     "GET /devices/{public}/observations": _OBSERVATIONS,
     "POST /devices/{public}/placements": _REGISTER,
     "POST /placements/{public}/end": _REGISTER,

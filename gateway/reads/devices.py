@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from itertools import groupby
 from uuid import UUID
 
@@ -50,13 +50,31 @@ class Placement:
     plan: DosePlan | None = None
 
 
+LATELY = timedelta(hours=24)
+"""How long frames that could not be read speak against a device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """Frames of a device that were not understood lately; `reason` is the last one's."""
+
+    count: int
+    last: datetime
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device of the municipality, in the depot when it has no placement."""
+    """A device of the municipality, in the depot when it has no placement.
+
+    `set_aside` counts since its key was given, at most back to LATELY.
+    """
 
     public: UUID
     address: str
     model: str
+    keyed: bool
+    set_aside: SetAside | None
     placement: Placement | None
 
 
@@ -77,13 +95,22 @@ class Observed:
 
 
 _DEVICES = """
-    SELECT d.public, d.address, d.model FROM device d
+    SELECT d.public, d.address, d.model, s.device IS NOT NULL AS keyed, a.count, a.last, a.reason
+    FROM device d
+    LEFT JOIN device_secret s ON s.municipality = d.municipality AND s.device = d.id
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS count, max(q.last_at) AS last,
+               (array_agg(q.reason ORDER BY q.last_at DESC))[1] AS reason
+        FROM quarantine q
+        WHERE q.municipality = d.municipality AND q.device = d.address AND q.sequence IS NOT NULL
+          AND q.reason IN ('missing_key', 'unreadable') AND q.last_at > GREATEST($5, s.given)
+        ) a ON true
     LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL
     LEFT JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
     WHERE d.municipality = $1
       AND CASE WHEN c.id IS NULL THEN $3 ELSE $2::integer[] IS NULL OR c.district = ANY ($2) END
-      AND ($4::uuid IS NULL OR d.public > $4)
-    ORDER BY d.public LIMIT $5
+      AND ($4::uuid IS NULL OR {which} $4)
+    ORDER BY d.public LIMIT $6
 """
 _PLACEMENT = """
     SELECT p.id, p.public, d.public AS device, p.citizen, c.public AS citizen_public,
@@ -126,10 +153,27 @@ _OBSERVED = """
 """
 
 
-async def devices(db: Pool, caller: Caller, *, after: UUID | None, limit: int) -> list[Device]:
+async def devices(
+    db: Pool, caller: Caller, *, after: UUID | None, limit: int, now: datetime
+) -> list[Device]:
     """At most `limit` devices in the order of their ids, those after `after`."""
-    depot = caller.role in _DEPOT
-    rows = await db.fetch(_DEVICES, caller.municipality, caller.within, depot, after, limit)
+    return await _devices(db, caller, "d.public >", public=after, limit=limit, now=now)
+
+
+async def device(db: Pool, caller: Caller, public: UUID, now: datetime) -> Device:
+    """One device. Raises LookupError when it is not there for this caller."""
+    found = await _devices(db, caller, "d.public =", public=public, limit=1, now=now)
+    if not found:
+        raise LookupError(str(public))
+    return found[0]
+
+
+async def _devices(
+    db: Pool, caller: Caller, which: str, *, public: UUID | None, limit: int, now: datetime
+) -> list[Device]:
+    depot, lately = caller.role in _DEPOT, now - LATELY
+    query = _DEVICES.format(which=which)
+    rows = await db.fetch(query, caller.municipality, caller.within, depot, public, lately, limit)
     present = await db.fetch(
         _PRESENT,
         caller.municipality,
@@ -138,7 +182,19 @@ async def devices(db: Pool, caller: Caller, *, after: UUID | None, limit: int) -
         [row["public"] for row in rows],
     )
     placed = {one.device: one for one in await _whole(db, caller, present)}
-    return [Device(**dict(row), placement=placed.get(row["public"])) for row in rows]
+    return [_device(row, placed.get(row["public"])) for row in rows]
+
+
+def _device(row: Row, placement: Placement | None) -> Device:
+    aside = SetAside(count=row["count"], last=row["last"], reason=row["reason"])
+    return Device(
+        public=row["public"],
+        address=row["address"],
+        model=row["model"],
+        keyed=row["keyed"],
+        set_aside=aside if row["count"] else None,
+        placement=placement,
+    )
 
 
 async def placement(db: Pool, caller: Caller, public: UUID) -> Placement:

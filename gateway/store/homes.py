@@ -81,8 +81,23 @@ async def _move_in(
     await looks.changed(db, caller, "citizen.added", number, now)
 
 
+_LOCK_DEVICE = """
+    SELECT d.id, p.citizen FROM device d
+    LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL
+    LEFT JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
+    WHERE d.municipality = $1 AND d.public = $3
+      AND ($2::integer[] IS NULL OR c.id IS NULL OR c.district = ANY ($2))
+    FOR UPDATE OF d
+"""
+# What was there is not read: this role may write keys and never see one.
+_GIVE_KEY = """
+    INSERT INTO device_secret (municipality, device, key, given) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (municipality, device) DO UPDATE SET key = $3, given = $4
+"""
+
+
 async def add_device(
-    pool: Pool, caller: Caller, *, address: str, model: str, key: bytes | None
+    pool: Pool, caller: Caller, *, address: str, model: str, key: bytes | None, now: datetime
 ) -> UUID:
     """A device in the depot, with its BLE key if it encrypts. Raises InTheWay if it is known."""
     async with pool.acquire() as db, db.transaction():
@@ -98,11 +113,20 @@ async def add_device(
             raise InTheWay("a device with this address is registered already") from error
         assert row is not None  # noqa: S101 - INSERT … RETURNING gives its row
         if key is not None:
-            await db.execute(
-                "INSERT INTO device_secret (municipality, device, key) VALUES ($1, $2, $3)",
-                caller.municipality,
-                row["id"],
-                key,
-            )
+            await db.execute(_GIVE_KEY, caller.municipality, row["id"], key, now)
         await db.execute("NOTIFY home")
     return row["public"]
+
+
+async def give_key(pool: Pool, caller: Caller, device: UUID, key: bytes, now: datetime) -> None:
+    """The device's BLE key, the first or another one, for frames that come from now on.
+
+    Raises LookupError when the device is not there for the caller.
+    """
+    async with pool.acquire() as db, db.transaction():
+        row = await db.fetchrow(_LOCK_DEVICE, caller.municipality, caller.within, device)
+        if row is None:
+            raise LookupError(str(device))
+        await db.execute(_GIVE_KEY, caller.municipality, row["id"], key, now)
+        await looks.changed(db, caller, f"device.key_given {device}", row["citizen"], now)
+        await db.execute("NOTIFY home")

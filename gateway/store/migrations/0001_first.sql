@@ -209,20 +209,17 @@ CREATE TABLE device (
     public uuid NOT NULL DEFAULT gen_random_uuid(),
     address text NOT NULL,
     model text NOT NULL DEFAULT '',
-    heard_by integer,
     PRIMARY KEY (municipality, id),
     UNIQUE (municipality, public),
-    UNIQUE (municipality, address),
-    FOREIGN KEY (municipality, heard_by) REFERENCES edge (municipality, id)
+    UNIQUE (municipality, address)
 );
 COMMENT ON TABLE device IS 'every device that is ours, placed or in the depot; others are only counted';
-COMMENT ON COLUMN device.heard_by IS 'for a device without a placement: the box that last heard its call';
-CREATE INDEX device_heard_by ON device (municipality, heard_by) WHERE heard_by IS NOT NULL;
 
 CREATE TABLE device_secret (
     municipality integer NOT NULL,
     device integer NOT NULL,
     key bytea NOT NULL,
+    given timestamptz NOT NULL,
     PRIMARY KEY (municipality, device),
     FOREIGN KEY (municipality, device) REFERENCES device (municipality, id)
 );
@@ -369,6 +366,17 @@ CREATE TABLE observation_detail (
 );
 CREATE INDEX observation_detail_device ON observation_detail (device, kind, occurred);
 
+CREATE TABLE unplaced_call (
+    municipality integer NOT NULL,
+    citizen integer NOT NULL,
+    device integer NOT NULL,
+    occurred timestamptz NOT NULL,
+    PRIMARY KEY (municipality, citizen, device, occurred),
+    FOREIGN KEY (municipality, citizen) REFERENCES citizen (municipality, id),
+    FOREIGN KEY (municipality, device) REFERENCES device (municipality, id)
+);
+COMMENT ON TABLE unplaced_call IS 'a call of a device placed nowhere, for each who lived where it was heard: it stays theirs';
+
 CREATE TABLE device_record (
     municipality integer NOT NULL,
     device integer NOT NULL,
@@ -399,6 +407,7 @@ COMMENT ON COLUMN quarantine.payload IS 'null where we have no right to keep it:
 COMMENT ON COLUMN quarantine.digest IS 'of a whole message: what makes the next sending of it the same one';
 CREATE UNIQUE INDEX quarantine_message ON quarantine (topic, digest) WHERE digest IS NOT NULL;
 CREATE UNIQUE INDEX quarantine_frame ON quarantine (municipality, stream, sequence) WHERE sequence IS NOT NULL;
+CREATE INDEX quarantine_device ON quarantine (municipality, device, last_at) WHERE sequence IS NOT NULL;
 CREATE UNIQUE INDEX quarantine_counted ON quarantine (topic, device, reason) WHERE sequence IS NULL AND payload IS NULL;
 
 -- ---------------------------------------------------------------- rules, findings, alerts, notices
@@ -547,9 +556,10 @@ GRANT SELECT (municipality, id, name, home, joined, config_version, config_publi
 REVOKE SELECT ON observation, observation_detail, placed_observation FROM trygport_notify;
 
 GRANT INSERT ON stream, watched, pending, message, observation, observation_detail, device_record,
-    quarantine, contact, deadline TO trygport_ingest;
+    unplaced_call, quarantine, contact, deadline TO trygport_ingest;
 GRANT UPDATE ON stream, quarantine, contact, deadline TO trygport_ingest;
-GRANT UPDATE (heard_by) ON device TO trygport_ingest;
+GRANT UPDATE (model) ON device TO trygport_ingest;
+COMMENT ON COLUMN device.model IS 'ingest may lock the row: no placement of the device changes before its call is stored';
 GRANT UPDATE (config_published) ON edge TO trygport_ingest;
 GRANT USAGE ON SEQUENCE batch TO trygport_ingest;
 
@@ -577,4 +587,5 @@ GRANT INSERT, UPDATE ON municipality, district, home, citizen, identity.citizen,
     access, api_key, edge, device, placement, dose_plan, dose_plan_slot, deadline, team, shift TO trygport_api;
 GRANT INSERT, UPDATE, DELETE ON session TO trygport_api;
 GRANT INSERT ON alert_move, access_log, notice, device_secret TO trygport_api;
+GRANT SELECT (municipality, device, given), UPDATE (key, given) ON device_secret TO trygport_api;
 GRANT UPDATE ON alert TO trygport_api;
