@@ -1,5 +1,6 @@
 """Starts a private D-Bus on which any name may be owned, for the emulated Bluetooth service."""
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +41,14 @@ class PrivateBus:
         folder.mkdir(parents=True, exist_ok=True)
         place = folder_for_socket(folder, name="bus")
         place.mkdir(mode=0o700, exist_ok=True)
-        socket = place / "bus"
-        socket.unlink(missing_ok=True)
+        there = place / "bus"
+        there.unlink(missing_ok=True)
         configuration = folder / "bus.conf"
-        configuration.write_text(_CONFIGURATION.format(socket=socket))
+        configuration.write_text(_CONFIGURATION.format(socket=there))
         command = [program, "--nofork", "--nopidfile", f"--config-file={configuration}"]
         process = Guarded.start(command, log=folder / "bus.log", leftover=place)
-        process.wait_until(socket.exists)
-        return cls(address=f"unix:path={socket}", _process=process)
+        process.wait_until(lambda: _answers(there))
+        return cls(address=f"unix:path={there}", _process=process)
 
     @property
     def pid(self) -> int:
@@ -57,3 +58,9 @@ class PrivateBus:
     def stop(self) -> None:
         """End it; whoever is connected is cut off."""
         self._process.stop()
+
+
+def _answers(place: Path) -> bool:
+    """Whether somebody listens there: the file stands a moment before that."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(place)) == 0
