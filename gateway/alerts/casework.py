@@ -25,6 +25,8 @@ _AGAIN: Mapping[Kind, str] = {
 }
 _HAPPENED: tuple[Kind, ...] = ("call_pressed", "unknown_device")
 """A press is over at once; that its case "ended" would tell staff what is not so."""
+_MOST = 3
+"""So many doses are told one by one in the case of a box that stays away for days."""
 _RULE_OF: Mapping[Kind, str] = {"unknown_device": "call_pressed"}
 
 
@@ -97,6 +99,7 @@ class _Desk:
         self.findings = list(file.findings)
         self.alerts = {alert.public: alert for alert in file.alerts}
         self.notices: list[tuple[UUID, NoticeType]] = []
+        self.asking = set[int]()
 
     def take(self, judged: Judged) -> None:
         rule = judged.rule
@@ -117,7 +120,9 @@ class _Desk:
         rule, history = judged.rule, self._is_history(judged.rule, found)
         late = self.now - found.since > rule.late_after
         alert = None
-        if found.alert_kind is not None and not history:
+        if found.state == "unknown":
+            self._note_asking(len(self.findings), found)
+        elif found.alert_kind is not None and not history:
             alert = self._alert_for(rule, found, late=late)
         self.findings.append(
             Kept(
@@ -142,7 +147,9 @@ class _Desk:
             found = replace(found, since=kept.since, reason=_plain(kept))
         alert, kind = kept.alert, kept.alert_kind
         asks = alert is None or (kept.state == "unknown" and kind != found.alert_kind)
-        if found.alert_kind is not None and asks and not self._is_history(judged.rule, found):
+        if found.state == "unknown":
+            self._note_asking(index, found)
+        elif found.alert_kind is not None and asks and not self._is_history(judged.rule, found):
             late = self.now - found.since > judged.rule.late_after
             alert, kind = self._alert_for(judged.rule, found, late=late), found.alert_kind
         self.findings[index] = replace(
@@ -154,6 +161,10 @@ class _Desk:
             alert=alert,
             alert_kind=kind,
         )
+
+    def _note_asking(self, index: int, found: Finding) -> None:
+        if found.alert_kind is not None:
+            self.asking.add(index)
 
     def _withdraw(self, index: int) -> None:
         kept = self.findings[index]
@@ -177,27 +188,37 @@ class _Desk:
             self.alerts[joined.public] = replace(joined, version=joined.version + 1)
             self.notices.append((joined.public, "alert.again"))
             return joined.public
+        return self._new_alert(kind, found.since, found.reason, late=late).public
+
+    def _new_alert(self, kind: Kind, since: datetime, reason: str, *, late: bool) -> Alert:
         alert = Alert(
             public=self.new_id(),
             kind=kind,
-            since=found.since,
-            raised=max(self.now, found.since),
-            reason=_says(found.reason, late=late),
+            since=since,
+            raised=max(self.now, since),
+            reason=_says(reason, late=late),
             late=late,
         )
         self.alerts[alert.public] = alert
         self.notices.append((alert.public, "alert.raised"))
-        return alert.public
+        return alert
 
     def give_unknowns_to_silent_box(self) -> None:
-        """What is not known for want of contact belongs to the case of the box."""
+        """What is not known for want of contact belongs to the case of the box.
+
+        Without one it becomes a case itself when its rule asks: somebody has closed the box's
+        while the box was still away, or the box never had contact that it could lose.
+        """
+        alone = [n for n, kept in enumerate(self.findings) if _is_alone(kept)]
+        asking = [self.findings[n] for n in alone if n in self.asking]
         silent = [alert for alert in self.alerts.values() if alert.kind == "box_silent"]
-        if not silent:
-            return
-        box = max(silent, key=lambda alert: alert.raised)
-        for index, kept in enumerate(self.findings):
-            if kept.state == "unknown" and kept.alert is None:
-                self.findings[index] = replace(kept, alert=box.public, alert_kind="box_silent")
+        if not silent and asking:
+            first = min(asking, key=lambda kept: (kept.since, kept.subject))
+            reason = _plain(first)
+            silent = [self._new_alert("box_silent", first.since, reason, late=first.late)]
+        for n in alone if silent else ():
+            box = max(silent, key=lambda alert: alert.raised)
+            self.findings[n] = replace(self.findings[n], alert=box.public, alert_kind="box_silent")
 
     def outcome(self) -> Review:
         before = {kept.number: kept for kept in self.file.findings}
@@ -214,10 +235,11 @@ class _Desk:
     def _told(self, alert: Alert, mine: list[Kept]) -> Alert:
         """The alert as its findings have it now."""
         mine.sort(key=lambda kept: (kept.since, kept.subject))
-        own = [kept for kept in mine if kept.rule == _RULE_OF.get(alert.kind, alert.kind)]
+        rule = _RULE_OF.get(alert.kind, alert.kind)
+        own = [kept for kept in mine if kept.rule == rule] or mine
         valid = [kept for kept in own if kept.state != "withdrawn"] or own
-        if not valid:
-            return alert
+        if not valid:  # what was not known has become a case of another kind
+            return replace(alert, ended=alert.ended or self.now)
         others = [kept for kept in mine if kept not in own and kept.state != "withdrawn"]
         since = valid[0].since
         return replace(
@@ -233,10 +255,14 @@ class _Desk:
         if own[0].state == "withdrawn":
             text += _WITHDRAWN
         again = own[1:]
+        if alert.kind == "box_silent" and own[0].rule != "box_silent":
+            again, others = (), again  # doses, each with its own time to tell
         if again:
             times = "" if len(again) == 1 else f" {len(again)} gange, senest"
             text += f" {_AGAIN[alert.kind]}{times} {when(again[-1].since, self.file.zone)}."
-        return " ".join([text, *(kept.reason for kept in others)])
+        more = len(others) - _MOST
+        rest = [f"Desuden {more} {'dosis' if more == 1 else 'doser'} mere."] if more > 0 else []
+        return " ".join([text, *(kept.reason for kept in others[:_MOST]), *rest])
 
     def _ended(self, alert: Alert, own: Sequence[Kept]) -> datetime | None:
         if any(kept.state in ("holds", "unknown") for kept in own):
@@ -244,6 +270,10 @@ class _Desk:
         if all(kept.state == "withdrawn" for kept in own):
             return alert.ended or self.now
         return max((kept.until for kept in own if kept.until is not None), default=self.now)
+
+
+def _is_alone(kept: Kept) -> bool:
+    return kept.state == "unknown" and kept.alert is None
 
 
 def _is_same(kept: Kept, found: Finding) -> bool:

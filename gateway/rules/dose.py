@@ -22,13 +22,16 @@ _SPEAKS = tuple(kind for kind in Kind if Kind.DOSE_DUE <= kind <= Kind.DOSES_LEF
 class Settings:
     """When the gateway can know that a dose was not taken, and how long that wakes anyone.
 
-    A box that has just come back is given `settle_seconds` to send what it kept. A dose whose
-    deadline was more than `alert_hours` ago becomes history.
+    A box that has just come back is given `settle_seconds` to send what it kept. A dose that is
+    not known asks for somebody `unknown_seconds` after its deadline, when the box itself has no
+    case: a box that is stopped gets its own after as long. A dose whose deadline was more than
+    `alert_hours` ago becomes history.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
     settle_seconds: NonNegativeInt = 120
+    unknown_seconds: NonNegativeInt = 900
     alert_hours: PositiveInt = 72
 
 
@@ -62,7 +65,9 @@ def judge(window: Window, settings: Settings) -> Judgement:
             window.heard,
         )
         finding = _finding(case, window, settings)
-        due += [at for at in (case.taken, case.known_at) if at is not None and at > window.now]
+        unknown = finding is not None and finding.state == "unknown"
+        moments = (case.taken, case.known_at, _asks_at(case, settings) if unknown else None)
+        due += [at for at in moments if at is not None and at > window.now]
         found += [] if finding is None else [finding]
     return Judgement(tuple(sorted(found, key=_order)), covered, earliest(due))
 
@@ -153,21 +158,30 @@ def _finding(case: _Case, window: Window, settings: Settings) -> Finding | None:
     if case.taken is not None and case.taken <= now:
         reason = f"{missed} Taget for sent {when(case.taken, window.zone)}."
         return Finding("dose_missed", subject, dose.deadline, case.taken, "ended", reason, None)
-    if case.known_at is None or case.known_at > now:
-        return Finding(
-            "dose_missed",
-            subject,
-            dose.deadline,
-            None,
-            "unknown",
-            f"Medicin {when(dose.at, window.zone)}: det vides ikke, om den er taget,"
-            " for boksen har været uden kontakt.",
-            None,
-        )
     wakes = now - dose.deadline <= timedelta(hours=settings.alert_hours)
+    if case.known_at is None or case.known_at > now:
+        asks = wakes and now >= _asks_at(case, settings)
+        reason, alert = _not_known(dose, window), "box_silent" if asks else None
+        return Finding("dose_missed", subject, dose.deadline, None, "unknown", reason, alert)
     reason = f"{missed}{_device_says(case, window)}"
     alert = "dose_missed" if wakes else None
     return Finding("dose_missed", subject, dose.deadline, None, "holds", reason, alert)
+
+
+def _asks_at(case: _Case, settings: Settings) -> datetime:
+    return case.dose.deadline + timedelta(seconds=settings.unknown_seconds)
+
+
+def _not_known(dose: Dose, window: Window) -> str:
+    before = [one for one in window.contacts if one.start <= dose.deadline]
+    ends = [one.end for one in before if one.end is not None]
+    since = (
+        f"været uden kontakt siden {when(max(ends), window.zone)}" if ends else "ikke haft kontakt"
+    )
+    return (
+        f"Medicin {when(dose.at, window.zone)}: det vides ikke, om den er taget,"
+        f" for boksen har {since}."
+    )
 
 
 def _limit(dose: Dose, window: Window) -> str:

@@ -205,6 +205,82 @@ def test_what_is_not_known_waits_for_the_case_of_the_box() -> None:
     assert {one.alert for one in case.kept.values()} == {box.public}
 
 
+def looked_at(case: MemoryCase, start: datetime, end: datetime) -> MemoryCase:
+    """The case looked at every half hour."""
+    while start <= end:
+        case.look(now=start)
+        start += 30 * MINUTE
+    return case
+
+
+def test_after_the_boxs_case_is_closed_the_next_dose_that_is_not_known_asks_again() -> None:
+    case = cut_off()
+    case.close(case.of("box_silent")[0])
+
+    looked_at(case, DEADLINE, local("2027-01-12 12:00"))
+
+    first, second = case.of("box_silent")
+    assert (first.state, second.state) == ("closed", "new")
+    assert second.since == local("2027-01-11 09:30")
+    assert second.raised == local("2027-01-11 10:00")
+    assert second.reason == (
+        "Medicin kl. 08:00 den 11. januar: det vides ikke, om den er taget,"
+        " for boksen har været uden kontakt siden kl. 07:30 den 10. januar."
+        " Medicin kl. 08:00 den 12. januar: det vides ikke, om den er taget,"
+        " for boksen har været uden kontakt siden kl. 07:30 den 10. januar."
+    )
+    assert case.notices == ["alert.raised", "alert.raised"]
+
+
+def test_a_box_that_never_had_contact_is_told_of_with_the_first_dose() -> None:
+    case = MemoryCase([plan("08:00", valid_from=local("2027-01-10 00:00"))])
+
+    looked_at(case, DEADLINE, local("2027-01-16 12:00"))
+
+    (box,) = case.alerts.values()
+    assert (box.kind, box.since, box.ended) == ("box_silent", DEADLINE, None)
+    assert "det vides ikke, om den er taget, for boksen har ikke haft kontakt." in box.reason
+    assert box.reason.endswith("Desuden 3 doser mere.")
+    assert case.notices == ["alert.raised"]
+    assert {kept.alert for kept in case.kept.values()} == {box.public}
+
+
+def test_a_case_of_doses_ends_when_all_is_known() -> None:
+    case = MemoryCase([plan("08:00", valid_from=local("2027-01-10 00:00"))])
+    looked_at(case, DEADLINE, BACK)
+    case.contacts = {contact(BACK)}
+
+    case.deliver([dispenser(local("2027-01-10 08:20"))], now=BACK + 2 * MINUTE)
+
+    (box,) = case.alerts.values()
+    assert (box.kind, box.state, box.ended) == ("box_silent", "new", BACK + 2 * MINUTE)
+    assert box.reason.endswith("Senere oplysninger viser, at det ikke passer.")
+
+
+def test_a_case_of_doses_ends_when_they_become_missed_ones() -> None:
+    case = MemoryCase([plan("08:00", valid_from=local("2027-01-10 00:00"))])
+    looked_at(case, DEADLINE, BACK)
+    case.contacts = {contact(BACK)}
+    case.look(now=BACK + 2 * MINUTE)
+
+    again = case.look(now=BACK + HOUR)
+
+    ((box,), (missed,)) = case.of("box_silent"), case.of("dose_missed")
+    assert (box.ended, missed.ended) == (BACK + 2 * MINUTE, None)
+    assert (again.findings, again.alerts, again.notices) == ([], [], [])
+
+
+def test_a_silence_found_afterwards_joins_the_case_of_its_doses() -> None:
+    case = MemoryCase([plan("08:00", valid_from=local("2027-01-10 00:00"))])
+    looked_at(case, DEADLINE, BACK)
+    case.contacts = {contact(BACK, BACK + HOUR)}
+
+    case.look(now=BACK + HOUR + MINUTE)
+
+    (box,) = case.of("box_silent")
+    assert box.reason.startswith("Boksen har ingen kontakt siden kl. 12:00")
+
+
 def test_a_taking_found_in_the_spool_is_never_an_alert() -> None:
     case = cut_off()
     case.contacts = {CUT, contact(BACK)}

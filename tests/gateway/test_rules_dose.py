@@ -106,6 +106,19 @@ def test_cut_off_over_the_window_it_is_not_known() -> None:
     assert "ikke taget" not in found.reason
 
 
+def test_what_is_not_known_asks_for_somebody_a_quarter_of_an_hour_later_for_three_days() -> None:
+    quarter = timedelta(minutes=15)
+    then, asks = (judge(DEADLINE + wait, contacts=(CUT,)) for wait in (timedelta(0), quarter))
+
+    assert then.next == DEADLINE + quarter
+    assert [one.alert_kind for one in of_day(asks)] == ["box_silent"]
+    seen = window(
+        DEADLINE + 73 * 60 * MINUTE, contacts=[CUT], doses=[MORNING], back=120 * 60 * MINUTE
+    )
+    old = of_day(RULE.judge(seen, RULE.defaults))
+    assert [(one.state, one.alert_kind) for one in old] == [("unknown", None)]
+
+
 def test_contact_back_with_the_taking_in_the_spool_leaves_nothing() -> None:
     judged = judge(BACK + 3 * MINUTE, taken("2027-01-10 08:20"), contacts=(CUT, AGAIN))
 

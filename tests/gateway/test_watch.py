@@ -368,6 +368,26 @@ async def test_cut_off_over_the_window_the_dose_belongs_to_the_case_of_the_box(
     assert {one["alert"] for one in whose} == {alert["id"]}
 
 
+async def test_doses_that_are_not_known_ask_again_after_the_boxs_case_was_closed(
+    home: House, pool: Pool
+) -> None:
+    _, _, watch, clock = await cut_off(home, pool)
+    await home.db.execute("UPDATE alert SET state = 'closed', outcome = 'technical'")
+
+    for hours in range(60):
+        clock.at = DEADLINE + hours * HOUR
+        await until_quiet(watch)
+
+    first, second = await home.alerts()
+    assert (first["kind"], second["kind"]) == ("box_silent", "box_silent")
+    assert (first["state"], second["state"]) == ("closed", "new")
+    assert second["since"] == DEADLINE + timedelta(days=1)
+    assert second["reason"].count("det vides ikke, om den er taget") == 2
+    whose = await home.rows("SELECT alert FROM finding WHERE rule = 'dose_missed' ORDER BY since")
+    assert [one["alert"] for one in whose] == [first["id"], second["id"], second["id"]]
+    assert await home.count("notice") == 2
+
+
 async def test_contact_back_after_two_days_with_the_taking_in_the_spool_is_never_an_alert(
     home: House, pool: Pool
 ) -> None:
