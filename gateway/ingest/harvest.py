@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
@@ -12,8 +12,8 @@ from adapters.registry import VERSION, read
 from gateway.ingest import times
 from gateway.ingest.batches import Arrival, SpoiledFrame
 from gateway.ingest.known import Picture
-from gateway.store.frames import Detail, Message, ObservationRow, Record
-from gateway.store.known import Device, Edge
+from gateway.store.frames import Detail, Message, ObservationRow, Record, UnplacedCall
+from gateway.store.known import Device, Edge, Stay, citizen
 from gateway.store.quarantine import AsideFrame, Counted
 from gateway.store.ranges import Range, add, holes, minus
 from gateway.store.streams import Pending, Stream
@@ -52,6 +52,20 @@ class _Part:
     citizens: set[int] = field(default_factory=set[int])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubt:
+    """Something whose citizen is asked for again before the commit: a call, or nobody's so far.
+
+    `homeless` is how the frame of a call is set aside should the box stand where nobody lives.
+    """
+
+    edge: Edge
+    device: int
+    occurred: datetime
+    about: _Part
+    homeless: AsideFrame | None
+
+
 class Harvest:
     """What one transaction stores of some batches, worked out under the lock of their streams."""
 
@@ -62,7 +76,8 @@ class Harvest:
         self.records: dict[Record, _Recorded] = {}
         self.aside: list[AsideFrame] = []
         self.counted: Counter[Counted] = Counter()
-        self.calls: dict[tuple[int, int], int] = {}
+        self.doubts: list[_Doubt] = []
+        self.unplaced: set[UnplacedCall] = set()
         self.pending: list[Pending] = []
         self.waiting: list[Arrival] = []
         """Batches of streams with too many holes: they get no receipt."""
@@ -102,6 +117,30 @@ class Harvest:
         for record in new:
             self.rows += self.records[record].rows
             self.details += self.records[record].details
+
+    def place(self, stays: Mapping[int, Sequence[Stay]]) -> None:
+        """Say whose the doubtful are, by placements that stay as they are until the commit."""
+        for doubt in self.doubts:
+            if (whose := citizen(stays[doubt.device], doubt.occurred)) is not None:
+                doubt.about.citizens.add(whose)
+            elif doubt.homeless is not None:
+                self._unplaced(doubt, doubt.homeless)
+
+    def _unplaced(self, doubt: _Doubt, homeless: AsideFrame) -> None:
+        """A call of a device placed nowhere is for those who live where it was heard."""
+        doubt.about.citizens |= doubt.edge.citizens
+        for whose in doubt.edge.citizens:
+            call = (doubt.edge.municipality, whose, doubt.device, doubt.occurred)
+            self.unplaced.add(call)
+        if not doubt.edge.citizens:
+            same = {(one.stream, one.sequence): one for one in self.aside}
+            before = same.get((homeless.stream, homeless.sequence))
+            if before is None:
+                self.aside.append(homeless)
+            elif before.reason != homeless.reason:  # one row a frame, and this is the graver reason
+                detail = f"{homeless.detail}; {before.reason}: {before.detail}"
+                self.aside.remove(before)
+                self.aside.append(replace(homeless, detail=detail))
 
     @staticmethod
     def _gone(arrival: Arrival, received: Sequence[Range]) -> list[Range]:
@@ -177,10 +216,11 @@ class _Reader:
             observations = ()
             self._aside_frame(sequence, frame, "adapter_failed", repr(fault))
         if observations:
-            self._observations(frame, device, observations, about)
+            self._observations(sequence, frame, device, observations, about)
 
     def _observations(
         self,
+        sequence: int,
         frame: Frame,
         device: Device,
         observations: Sequence[Observation],
@@ -188,6 +228,9 @@ class _Reader:
     ) -> None:
         heard = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
         heard_at = times.moment(heard[0])
+        homeless: AsideFrame | None = None
+        if any(observation.kind in CALLS for observation in observations):
+            homeless = self._homeless(sequence, frame)
         for observation in observations:
             occurred, clock = heard_at, heard[1]
             if observation.occurred is not None:
@@ -200,12 +243,19 @@ class _Reader:
                 about.earliest = occurred
             if about.latest is None or occurred > about.latest:
                 about.latest = occurred
-            citizen = device.citizen(occurred)
-            if citizen is not None:
-                about.citizens.add(citizen)
-            elif observation.kind in CALLS:
-                self._harvest.calls[(self._edge.municipality, device.id)] = self._edge.id
-                about.citizens |= self._edge.citizens
+            whose = device.citizen(occurred)
+            if homeless is None and whose is not None:
+                about.citizens.add(whose)
+                continue
+            self._harvest.doubts.append(
+                _Doubt(
+                    edge=self._edge,
+                    device=device.id,
+                    occurred=occurred,
+                    about=about,
+                    homeless=homeless if observation.kind in CALLS else None,
+                )
+            )
 
     def _keep(
         self,
@@ -255,20 +305,28 @@ class _Reader:
             Counted(municipality, topic, frame.device[:64], "unknown_device")
         ] += 1
 
+    def _homeless(self, sequence: int, frame: Frame) -> AsideFrame:
+        detail = f"nobody lives where {self._edge.name} stands, and the device is placed nowhere"
+        payload = encode_frame(frame).encode()
+        return self._set_aside(sequence, frame.device, "call_without_home", detail, payload)
+
     def _aside_frame(self, sequence: int, frame: Frame, reason: str, detail: str) -> None:
         self._aside(sequence, frame.device, reason, detail, encode_frame(frame).encode())
 
     def _aside(self, sequence: int, device: str, reason: str, detail: str, payload: bytes) -> None:
-        self._harvest.aside.append(
-            AsideFrame(
-                municipality=self._edge.municipality,
-                topic=self._arrival.topic,
-                stream=self._arrival.stream,
-                sequence=sequence,
-                device=device,
-                reason=reason,
-                detail=detail,
-                reader=VERSION,
-                payload=payload,
-            )
+        self._harvest.aside.append(self._set_aside(sequence, device, reason, detail, payload))
+
+    def _set_aside(
+        self, sequence: int, device: str, reason: str, detail: str, payload: bytes
+    ) -> AsideFrame:
+        return AsideFrame(
+            municipality=self._edge.municipality,
+            topic=self._arrival.topic,
+            stream=self._arrival.stream,
+            sequence=sequence,
+            device=device,
+            reason=reason,
+            detail=detail,
+            reader=VERSION,
+            payload=payload,
         )

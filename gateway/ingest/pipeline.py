@@ -15,7 +15,7 @@ from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, Picture
 from gateway.ingest.receipts import receipts
 from gateway.ingest.subscriber import Delivery, Subscriber
-from gateway.store import frames, quarantine, streams
+from gateway.store import frames, known, quarantine, streams
 from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown, Pool
 from gateway.store.quarantine import AsideMessage
@@ -177,8 +177,11 @@ class Pipeline:
         now = self._clock.now()
         if harvest.records:
             harvest.settle(await frames.new_records(db, harvest.records))
-        if harvest.calls:
-            await frames.heard_by(db, [(*device, box) for device, box in harvest.calls.items()])
+        if harvest.doubts:
+            doubtful = {(one.edge.municipality, one.device) for one in harvest.doubts}
+            harvest.place(await known.stays(db, doubtful))
+        if harvest.unplaced:
+            await frames.unplaced(db, harvest.unplaced)
         await frames.keep(db, harvest.messages, harvest.rows, harvest.details)
         await quarantine.set_frames_aside(db, harvest.aside, now)
         await quarantine.count(db, harvest.counted, now)

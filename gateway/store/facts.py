@@ -45,22 +45,23 @@ _HEARD = """
     ) o
     ORDER BY o.occurred, o.device, o.kind, o.value, o.code, p.id
 """
-# Calls that a box of the home heard of devices that are ours and were placed nowhere.
+# Calls of devices that are ours and were placed nowhere, of whoever lived where they were heard.
 _UNPLACED = """
     SELECT w.municipality, w.citizen, w.rule, NULL::integer AS placement, '' AS role, '' AS room,
            o.device, o.kind, o.occurred, o.received, o.value, o.code
-    FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::text[], $5::timestamptz[])
-        AS w (municipality, citizen, home, rule, start)
-    JOIN edge e ON e.municipality = w.municipality AND e.home = w.home
-    JOIN device d ON d.municipality = e.municipality AND d.heard_by = e.id
-    JOIN unnest($6::text[], $7::smallint[]) AS r (rule, kind) ON r.rule = w.rule
+    FROM unnest($1::integer[], $2::integer[], $3::text[], $4::timestamptz[])
+        AS w (municipality, citizen, rule, start)
+    JOIN unplaced_call u ON u.municipality = w.municipality AND u.citizen = w.citizen
+                        AND u.occurred >= w.start
+    JOIN unnest($5::text[], $6::smallint[]) AS r (rule, kind) ON r.rule = w.rule
     CROSS JOIN LATERAL (
         SELECT o.* FROM observation o
-        WHERE o.device = d.id AND o.kind = r.kind AND o.occurred >= $8 AND o.occurred >= w.start
+        WHERE o.device = u.device AND o.kind = r.kind AND o.occurred = u.occurred
+          AND o.occurred >= $7
     ) o
     WHERE NOT EXISTS (
         SELECT FROM placement p
-        WHERE p.municipality = d.municipality AND p.device = d.id
+        WHERE p.municipality = u.municipality AND p.device = u.device
           AND p."from" <= o.occurred AND o.occurred < COALESCE(p."to", 'infinity')
     )
     ORDER BY o.occurred, o.device, o.kind, o.value, o.code
@@ -73,7 +74,8 @@ _CONTACTS = """
                SELECT FROM citizen c
                JOIN placement p ON p.municipality = c.municipality AND p.citizen = c.id
                WHERE c.municipality = e.municipality AND c.home = e.home
-                 AND p.role = 'call' AND p."to" IS NULL
+                 AND p.role = 'call'
+                 AND (p."to" IS NULL OR p."to" > COALESCE(k."to", k."from"))
            ) AS call_button
     FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::timestamptz[])
         AS w (municipality, citizen, home, start)
@@ -144,7 +146,6 @@ def _unplaced(people: Sequence[Claimed], starts: Starts, reads: Reads) -> tuple[
     return (
         [row[0].citizen.municipality for row in rows],
         [row[0].citizen.number for row in rows],
-        [row[0].home for row in rows],
         [row[1] for row in rows],
         [row[2] for row in rows],
         [pair[0] for pair in pairs],

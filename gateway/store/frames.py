@@ -20,6 +20,9 @@ Detail: TypeAlias = tuple[int, int, datetime, int, str, str]
 Record: TypeAlias = tuple[int, int, int, datetime]
 """municipality, device, the record's number, the device's own time."""
 
+UnplacedCall: TypeAlias = tuple[int, int, int, datetime]
+"""municipality, citizen, device, occurred."""
+
 _MESSAGE = ("received", "stream", "batch", "payload")
 _OBSERVATION = (
     "device",
@@ -42,11 +45,13 @@ _RECORD = """
     ON CONFLICT DO NOTHING
     RETURNING municipality, device, number, device_time
 """
-_HEARD_BY = """
-    UPDATE device d SET heard_by = w.edge
-    FROM unnest($1::integer[], $2::integer[], $3::integer[]) AS w (municipality, device, edge)
-    WHERE d.municipality = w.municipality AND d.id = w.device
-      AND d.heard_by IS DISTINCT FROM w.edge
+_UNPLACED = """
+    INSERT INTO unplaced_call (municipality, citizen, device, occurred)
+    SELECT w.*
+    FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::timestamptz[])
+        AS w (municipality, citizen, device, occurred)
+    ORDER BY w.municipality, w.citizen, w.device, w.occurred
+    ON CONFLICT DO NOTHING
 """
 
 
@@ -71,10 +76,6 @@ async def new_records(db: Connection, records: Collection[Record]) -> set[Record
     return {(row[0], row[1], row[2], row[3]) for row in rows}
 
 
-async def heard_by(db: Connection, calls: Collection[tuple[int, int, int]]) -> None:
-    """Note which box last heard the call of a device without a placement.
-
-    Each call is municipality, device, edge. Locked in ascending device.
-    """
-    columns = zip(*sorted(calls, key=lambda call: call[:2]), strict=True)
-    await db.execute(_HEARD_BY, *(list(column) for column in columns))
+async def unplaced(db: Connection, calls: Collection[UnplacedCall]) -> None:
+    """Keep who lived where the call of a device without a placement was heard."""
+    await db.execute(_UNPLACED, *(list(column) for column in zip(*calls, strict=True)))

@@ -1,7 +1,7 @@
 """What ingest must know of boxes and devices: whose they are, from when to when, which key."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -41,10 +41,15 @@ class Device:
 
     def citizen(self, at: datetime) -> int | None:
         """Whom it spoke for at that time; None when it was not placed."""
-        for stay in self.stays:
-            if stay.since <= at and (stay.until is None or at < stay.until):
-                return stay.citizen
-        return None
+        return citizen(self.stays, at)
+
+
+def citizen(stays: Iterable[Stay], at: datetime) -> int | None:
+    """For whom a device with these placements spoke at that time; None when it was not placed."""
+    for stay in stays:
+        if stay.since <= at and (stay.until is None or at < stay.until):
+            return stay.citizen
+    return None
 
 
 _EDGES = """
@@ -69,6 +74,15 @@ _STAYS = """
 """
 
 
+_LOCK = """
+    SELECT d.id
+    FROM unnest($1::integer[], $2::integer[]) AS w (municipality, device)
+    JOIN device d ON d.municipality = w.municipality AND d.id = w.device
+    ORDER BY d.municipality, d.id
+    FOR SHARE OF d
+"""
+
+
 async def edges(db: Connection | Pool, names: Collection[str]) -> dict[str, Edge]:
     """Those of the boxes that exist."""
     rows = await db.fetch(_EDGES, list(names))
@@ -80,13 +94,26 @@ async def devices(db: Connection | Pool, addresses: Collection[Address]) -> dict
     asked = [list(column) for column in zip(*addresses, strict=True)]
     rows = await db.fetch(_DEVICES, *asked)
     ours = [row["municipality"] for row in rows], [row["id"] for row in rows]
-    stays = _by_device(await db.fetch(_STAYS, *ours))
+    placed = _by_device(await db.fetch(_STAYS, *ours))
     return {
         (row["municipality"], row["address"]): Device(
-            id=row["id"], key=row["key"], stays=tuple(stays[row["id"]])
+            id=row["id"], key=row["key"], stays=tuple(placed[row["id"]])
         )
         for row in rows
     }
+
+
+async def stays(
+    db: Connection, devices: Collection[tuple[int, int]]
+) -> Mapping[int, Sequence[Stay]]:
+    """The placements of devices (municipality, number), fixed until this transaction has ended.
+
+    Who places a device locks its row too. A statement of its own reads them: it sees what was
+    committed while the lock was waited for.
+    """
+    asked = [list(column) for column in zip(*devices, strict=True)]
+    await db.execute(_LOCK, *asked)
+    return _by_device(await db.fetch(_STAYS, *asked))
 
 
 def _edge(row: Row) -> Edge:
@@ -100,7 +127,7 @@ def _edge(row: Row) -> Edge:
 
 def _by_device(rows: Iterable[Row]) -> defaultdict[int, list[Stay]]:
     """Newest first, for that is the one asked for."""
-    stays = defaultdict[int, list[Stay]](list)
+    placed = defaultdict[int, list[Stay]](list)
     for row in rows:
-        stays[row["device"]].append(Stay(row["citizen"], row["from"], row["to"]))
-    return stays
+        placed[row["device"]].append(Stay(row["citizen"], row["from"], row["to"]))
+    return placed

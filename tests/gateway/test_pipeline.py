@@ -13,7 +13,7 @@ from adapters.frame import Clock, Gone, encode_batch
 from adapters.observation import ClockQuality, Kind
 from deploy.runtime.services import Database, OneDatabase
 from tests.conftest import TEMPLATE
-from tests.frames import BOOT, BUTTON, DOOR, NOON, STRANGER, batch, door, dose, frame, press
+from tests.frames import BOOT, DOOR, NOON, STRANGER, batch, door, dose, frame, press
 from tests.gateway.ingest_home import Parts, parts
 
 AT_NOON = datetime.fromtimestamp(NOON / 1_000, UTC)
@@ -211,35 +211,6 @@ async def test_a_record_of_a_device_whose_clock_is_not_set_has_no_number_of_its_
     rows = await ingest.rows("SELECT occurred FROM observation WHERE kind = $1", Kind.DOSE_TAKEN)
     assert [row["occurred"] for row in rows] == [AT_NOON] * 2
     assert not await ingest.rows("SELECT FROM device_record")
-
-
-async def test_a_call_of_a_device_in_the_depot_is_for_whoever_lives_where_it_is_heard(
-    ingest: Parts,
-) -> None:
-    await ingest.rows('UPDATE placement SET "to" = $1 RETURNING id', AT_NOON - timedelta(hours=1))
-
-    await ingest.store(batch([press(3, at=NOON)], edge="box-02"))
-
-    (pending,) = await ingest.rows("SELECT citizens FROM pending")
-    assert pending["citizens"] == [2]
-    (device,) = await ingest.rows("SELECT heard_by FROM device WHERE address = $1", BUTTON)
-    assert device["heard_by"] == 2
-
-
-async def test_a_call_heard_by_a_second_box_is_its_own_citizens(ingest: Parts) -> None:
-    await ingest.store(batch([press(3)], edge="box-02"))
-
-    (pending,) = await ingest.rows("SELECT citizens FROM pending")
-    assert pending["citizens"] == [1]
-
-
-async def test_a_device_in_the_depot_that_does_not_call_is_nobodys(ingest: Parts) -> None:
-    await ingest.rows('UPDATE placement SET "to" = $1 RETURNING id', AT_NOON - timedelta(hours=1))
-
-    await ingest.store(batch([door()]))
-
-    (pending,) = await ingest.rows("SELECT citizens FROM pending")
-    assert pending["citizens"] == []
 
 
 @pytest.mark.parametrize(
