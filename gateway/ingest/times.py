@@ -19,21 +19,28 @@ def heard(frame: Frame, batch: Batch, now: int, *, driven: bool) -> tuple[int, C
     """When the box heard the frame, in milliseconds since 1970.
 
     A time before the box's clock was set is worked out from its uptime, if it was the same boot
-    that sent. A time that cannot be becomes the time of receipt, `now`.
+    that sent: back from the time of sending when the clock is set by then, else from the time of
+    receipt, for a clock that was never set may be years off. After another boot only what that
+    clock said is left. A time that cannot be becomes the time of receipt, `now`.
     """
     at, quality = frame.at, ClockQuality.SYNCHRONISED
     if not frame.sure:
-        clock = batch.clock
-        if clock.synchronised and clock.boot == batch.boot:
-            at = batch.sent_at - round((clock.uptime - frame.uptime) * 1_000)
-            quality = ClockQuality.CORRECTED
-        else:
-            quality = ClockQuality.UNSURE
+        at, quality = _corrected(frame, batch, now)
     if at < EARLIEST:
         return now, ClockQuality.UNSURE
     if at > now + AHEAD and not driven:
         return now, ClockQuality.AHEAD
     return at, quality
+
+
+def _corrected(frame: Frame, batch: Batch, now: int) -> tuple[int, ClockQuality]:
+    clock = batch.clock
+    if clock.boot != batch.boot:
+        return frame.at, ClockQuality.UNSURE
+    age = round((clock.uptime - frame.uptime) * 1_000)
+    if clock.synchronised:
+        return batch.sent_at - age, ClockQuality.CORRECTED
+    return now - age, ClockQuality.UNSURE
 
 
 def told(

@@ -219,8 +219,7 @@ async def test_a_record_of_a_device_whose_clock_is_not_set_has_no_number_of_its_
         ({"sure": True, "at": NOON - 5}, {}, NOON - 5, ClockQuality.SYNCHRONISED),
         ({"sure": False, "at": 0, "uptime": 40.0}, {}, NOON - 60_000, ClockQuality.CORRECTED),
         ({"sure": False, "at": NOON - 5}, {"boot": "other"}, NOON - 5, ClockQuality.UNSURE),
-        ({"sure": False, "at": NOON - 5}, {"synchronised": False}, NOON - 5, ClockQuality.UNSURE),
-        ({"sure": False, "at": 0}, {"synchronised": False}, NOON, ClockQuality.UNSURE),
+        ({"sure": False, "at": 0}, {"boot": "other"}, NOON, ClockQuality.UNSURE),
         ({"sure": True, "at": NOON + 299_000}, {}, NOON + 299_000, ClockQuality.SYNCHRONISED),
         ({"sure": True, "at": NOON + 301_000}, {}, NOON, ClockQuality.AHEAD),
     ],
@@ -240,6 +239,22 @@ async def test_every_row_says_how_sure_its_time_is(
     (row,) = await ingest.rows("SELECT occurred, received, clock FROM observation")
     assert row["occurred"] == datetime.fromtimestamp(occurred / 1_000, UTC)
     assert (row["received"], row["clock"]) == (AT_NOON, quality)
+
+
+@pytest.mark.parametrize("behind", [timedelta(days=3), timedelta(days=365), -timedelta(days=365)])
+async def test_a_box_whose_clock_was_never_set_is_believed_its_uptime_and_not_its_time(
+    ingest: Parts, behind: timedelta
+) -> None:
+    wrong = NOON - behind // timedelta(milliseconds=1)
+    heard = press(7, sure=False, at=wrong - 60_000, uptime=40.0)
+
+    await ingest.store(
+        batch([heard], sent_at=wrong, clock=Clock(synchronised=False, boot=BOOT, uptime=100.0))
+    )
+
+    (row,) = await ingest.rows("SELECT * FROM observation WHERE kind = $1", Kind.CALL_PRESSED)
+    assert row["occurred"] == AT_NOON - timedelta(minutes=1)
+    assert row["clock"] == ClockQuality.UNSURE
 
 
 async def test_on_a_driven_clock_nothing_is_ahead(ingest: Parts) -> None:
