@@ -109,22 +109,28 @@ def _taken(
 
 
 def _meant(taken: Heard, planned: Sequence[Dose]) -> list[Dose]:
-    """The doses that this was: it depends on nothing but itself and the plan.
+    """The doses that this was: it depends on nothing but itself and the plans.
 
-    With a slot: the latest of that slot that had begun. Without: the latest that was due and not
-    over, else the first that may be taken early, else the latest that was due.
+    The latest that was due and not over, of whichever version of the plan, else the first that
+    may be taken early, else the latest that was due. With a slot it is also the slot's other
+    doses of that day that it could be: a plan moved while a dose is due asks for it only once.
     """
     near = [
         dose
         for dose in planned
         if taken.code in (None, dose.slot) and dose.at - _EARLY <= taken.occurred < dose.at + _DAY
     ]
-    if taken.code is not None:
-        return near[-1:]
     due = [dose for dose in near if dose.at <= taken.occurred]
     ahead = [dose for dose in near if dose.at > taken.occurred]
-    if due and (taken.occurred <= due[-1].deadline or not ahead):
-        return [dose for dose in due if dose.at == due[-1].at]
+    current = [dose for dose in due if taken.occurred <= dose.deadline]
+    if current or not ahead:
+        last = [dose for dose in due if dose.at == (current or due)[-1].at]
+        moved = [
+            dose
+            for dose in (*current, *ahead)
+            if taken.code is not None and dose.day == last[-1].day
+        ]
+        return [*last, *(dose for dose in moved if dose not in last)]
     return [dose for dose in ahead if dose.at == ahead[0].at]
 
 

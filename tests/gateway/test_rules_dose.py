@@ -298,3 +298,47 @@ def test_two_slots_at_the_same_time_are_two_doses_of_one_taking_without_slot() -
 
     assert len(of_day(judge(DEADLINE, doses=pair))) == 2
     assert of_day(judge(DEADLINE, taken("2027-01-10 08:10", slot=None), doses=pair)) == []
+
+
+def moved(old: str, new: str, at: str) -> list[DosePlan]:
+    """A plan whose only slot is moved from `old` to `new` at a time of the day."""
+    change = local(f"2027-01-10 {at}")
+    return [plan(old, valid_to=change), plan(new, valid_from=change)]
+
+
+@pytest.mark.parametrize(
+    ("takings", "missed"),
+    [
+        (["22:10"], []),
+        (["22:50"], []),
+        (["23:50"], ["22:00"]),
+        ([], ["22:00", "22:45"]),
+    ],
+)
+def test_a_dose_taken_once_while_its_plan_is_moved_is_taken(
+    takings: list[str], missed: list[str]
+) -> None:
+    facts = [taken(f"2027-01-10 {at}") for at in takings]
+    seen = window(
+        local("2027-01-11 02:00"),
+        heard=facts,
+        contacts=[contact()],
+        doses=moved("22:00", "22:45", at="22:30"),
+    )
+
+    found = [one for one in RULE.judge(seen, RULE.defaults).findings if one.state == "holds"]
+
+    assert [one.reason[12:17] for one in found if one.subject.endswith("01-10")] == missed
+
+
+def test_a_dose_moved_by_hours_asks_again() -> None:
+    seen = window(
+        local("2027-01-10 13:00"),
+        heard=[taken("2027-01-10 08:20")],
+        contacts=[contact()],
+        doses=moved("08:00", "11:00", at="08:30"),
+    )
+
+    (found,) = of_day(RULE.judge(seen, RULE.defaults))
+
+    assert found.reason.startswith("Medicin kl. 11:00")
