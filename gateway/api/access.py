@@ -17,7 +17,7 @@ from gateway.api.rights import RIGHTS, Right
 from gateway.api.throttle import Throttle, TooOften
 from gateway.store import people
 from gateway.store.caller import Caller
-from gateway.store.pool import Pool
+from gateway.store.pool import DatabaseDown, Pool
 from gateway.store.secrets import csrf_token, password_fits
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -130,17 +130,25 @@ class Limits:
     login: Throttle = field(default_factory=lambda: Throttle(100, timedelta(minutes=15)))
     address: Throttle = field(default_factory=lambda: Throttle(50, timedelta(minutes=15)))
 
-    def check(self, login: str, address: str, now: datetime) -> None:
-        """Raises TooOften."""
-        self.pair.check(f"{login} {address}", now)
-        self.login.check(login, now)
-        self.address.check(address, now)
+    def take(self, login: str, address: str, now: datetime) -> None:
+        """One attempt, counted before it is made: many at once are many. Raises TooOften."""
+        counted = self._throttles(login, address)
+        for throttle, key in counted:
+            throttle.check(key, now)
+        for throttle, key in counted:
+            throttle.count(key, now)
 
-    def count(self, login: str, address: str, now: datetime) -> None:
-        """One failed attempt."""
-        self.pair.count(f"{login} {address}", now)
-        self.login.count(login, now)
-        self.address.count(address, now)
+    def give_back(self, login: str, address: str) -> None:
+        """The attempt was no guess."""
+        for throttle, key in self._throttles(login, address):
+            throttle.give_back(key)
+
+    def _throttles(self, login: str, address: str) -> list[tuple[Throttle, str]]:
+        return [
+            (self.pair, f"{login} {address}"),
+            (self.login, login),
+            (self.address, address),
+        ]
 
 
 class Door:
@@ -165,9 +173,14 @@ class Door:
         return csrf_token(request.cookies.get(cookie_name(request), ""))
 
     def wait(self, request: Request, login: str) -> int:
-        """Seconds until this login may be tried again; 0 when it may be now."""
+        """Seconds until this login may be tried again; 0 when it may be now, which is counted.
+
+        Raises Problem 403 for a form that is not ours: another site uses up nobody's attempts.
+        """
+        if not from_our_own_page(request):
+            raise Problem(HTTPStatus.FORBIDDEN, "The form is not ours.", kind="forgery")
         try:
-            self._limits.check(known_as(login), client_address(request), self.now())
+            self._limits.take(known_as(login), client_address(request), self.now())
         except TooOften as wait:
             return wait.seconds
         return 0
@@ -175,14 +188,22 @@ class Door:
     async def enter(self, request: Request, login: str, password: str) -> str | None:
         """The cookie of a new session, or None: unknown and wrong are one answer.
 
-        Raises Problem 403 for a form that is not ours. See `wait` before.
+        Follows a `wait` of 0, whose attempt is given back unless the password was wrong.
         """
-        if not from_our_own_page(request):
-            raise Problem(HTTPStatus.FORBIDDEN, "The form is not ours.", kind="forgery")
-        now, login = self.now(), known_as(login)
+        login = known_as(login)
+        try:
+            cookie = await self._session(login, password)
+        except DatabaseDown:
+            self._limits.give_back(login, client_address(request))
+            raise
+        if cookie is not None:
+            self._limits.give_back(login, client_address(request))
+        return cookie
+
+    async def _session(self, login: str, password: str) -> str | None:
+        now = self.now()
         account = await people.account(self.pool, login, now)
         if not await password_fits(password, account and account.password_hash) or account is None:
-            self._limits.count(login, client_address(request), now)
             return None
         return await people.open_session(self.pool, account, now)
 

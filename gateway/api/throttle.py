@@ -41,6 +41,13 @@ class Throttle:
             self._sweep(now)
         self._counted.setdefault(key, deque(maxlen=self._most)).append(now)
 
+    def give_back(self, key: str) -> None:
+        """One attempt fewer: the last one was no guess."""
+        if counted := self._counted.get(key):
+            counted.pop()
+            if not counted:
+                del self._counted[key]
+
     def _sweep(self, now: datetime) -> None:
         alive = {key: c for key, c in self._counted.items() if c[-1] > now - self._period}
         self._counted = alive if len(alive) < _MOST_KEYS else {}

@@ -28,7 +28,7 @@ class Door(Protocol):
         ...
 
     def wait(self, request: Request, login: str) -> int:
-        """Seconds until this login may be tried again; 0 when it may be now."""
+        """Seconds until this login may be tried again; 0 when it may be now, which is counted."""
         ...
 
     async def enter(self, request: Request, login: str, password: str) -> str | None:
