@@ -102,6 +102,8 @@ def _taken(
     for one in heard:
         if one.kind is not Kind.DOSE_TAKEN or one.placement is None:
             continue
+        if one.code is None and not one.dated:
+            continue  # some dose was taken some time: it may not speak for the one that is due
         for dose in _meant(one, of_placement[one.placement]):
             key = (dose.placement, dose.slot, dose.at)
             taken[key] = min(taken.get(key, one.occurred), one.occurred)

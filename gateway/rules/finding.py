@@ -27,7 +27,8 @@ class Heard:
     """One observation of the citizen's home, with the placement that speaks for the citizen.
 
     `placement` is None and `role` UNPLACED for a call of a device that nobody has placed.
-    `value` and `code` are those of `adapters.observation.Observation`.
+    `value` and `code` are those of `adapters.observation.Observation`. `dated` tells that the
+    device itself says when; else `occurred` is when it was heard or fetched.
     """
 
     occurred: datetime
@@ -39,6 +40,7 @@ class Heard:
     kind: Kind
     value: float | None
     code: int | None
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from adapters.observation import Kind
+from adapters.observation import ClockQuality, Kind
 from gateway.home import Citizen, DosePlan, Slot
 from gateway.rules.finding import UNPLACED, Contact, Heard
 from gateway.store.claims import Claimed
@@ -31,7 +31,7 @@ class Facts:
 # The order is by what was said and never by when it came, so that it cannot matter.
 _HEARD = """
     SELECT w.municipality, w.citizen, w.rule, p.id AS placement, p.role, p.room,
-           o.device, o.kind, o.occurred, o.received, o.value, o.code
+           o.device, o.kind, o.occurred, o.received, o.value, o.code, o.clock
     FROM unnest($1::integer[], $2::integer[], $3::text[], $4::timestamptz[])
         AS w (municipality, citizen, rule, start)
     JOIN placement p ON p.municipality = w.municipality AND p.citizen = w.citizen
@@ -48,7 +48,7 @@ _HEARD = """
 # Calls of devices that are ours and were placed nowhere, of whoever lived where they were heard.
 _UNPLACED = """
     SELECT w.municipality, w.citizen, w.rule, NULL::integer AS placement, '' AS role, '' AS room,
-           o.device, o.kind, o.occurred, o.received, o.value, o.code
+           o.device, o.kind, o.occurred, o.received, o.value, o.code, o.clock
     FROM unnest($1::integer[], $2::integer[], $3::text[], $4::timestamptz[])
         AS w (municipality, citizen, rule, start)
     JOIN unplaced_call u ON u.municipality = w.municipality AND u.citizen = w.citizen
@@ -212,6 +212,7 @@ def _heard(row: Row) -> Heard:
         Kind(row["kind"]),
         row["value"],
         row["code"],
+        row["clock"] == ClockQuality.DEVICE,
     )
 
 

@@ -1,5 +1,6 @@
 """Missed doses: dead dispensers, cut lines, late takings and nights in which the clocks change."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -219,6 +220,13 @@ def test_one_taking_without_a_slot_is_one_dose(takings: list[str], missed: list[
     found = of_day(judge(local("2027-01-10 12:00"), *facts, doses=close))
 
     assert [one.reason[12:17] for one in found if one.state == "holds"] == missed
+
+
+def test_a_record_without_slot_and_time_does_not_speak_for_the_dose_of_its_fetching() -> None:
+    fetched = replace(taken("2027-01-10 08:10", slot=None), dated=False)
+
+    assert len(of_day(judge(DEADLINE, fetched))) == 1
+    assert of_day(judge(DEADLINE, replace(fetched, code=1))) == []
 
 
 # ---------------------------------------------------------------- the clocks change

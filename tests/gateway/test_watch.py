@@ -331,6 +331,22 @@ async def test_a_dose_taken_in_time_asks_for_nobody(home: House, pool: Pool) -> 
     assert await home.count("finding") == 0
 
 
+@pytest.mark.parametrize(("clock_quality", "alerts"), [(0, 1), (3, 0)])
+async def test_a_taking_without_slot_counts_only_with_the_devices_own_time(
+    home: House, pool: Pool, clock_quality: int, alerts: int
+) -> None:
+    citizen, device = await dispenser(home)
+    await home.contact(citizen)
+    watch, clock = watching(pool, EARLY)
+    await home.deliver([citizen], [Seen(device, Kind.DOSE_TAKEN, local("2027-01-10 08:12"))])
+    await home.db.execute("UPDATE observation SET clock = $1", clock_quality)
+
+    clock.at = DEADLINE + MINUTE
+    await until_quiet(watch)
+
+    assert await home.count("alert") == alerts
+
+
 async def cut_off(home: House, pool: Pool) -> tuple[Citizen, int, Watch, StillClock]:
     """The box is lost at 07:30 and its dose of 08:00 is not known at 09:30."""
     citizen, device = await dispenser(home)
