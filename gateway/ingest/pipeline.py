@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from adapters.frame import Lane
 from gateway import log
@@ -30,6 +31,9 @@ _NUMBERS = 1_000  # batch numbers fetched at a time
 _BREATH = 8  # batches read before the loop has its turn
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _log = log.get(__name__)
+
+
+_Ours: TypeAlias = tuple[Arrival, Edge, StreamKey]
 
 
 @dataclass(slots=True)
@@ -147,19 +151,21 @@ class Pipeline:
         harvest = self.harvest(picture, self._clock.now_ms(), driven=self._clock.driven)
         rejected = [*(_of_municipality(one, picture) for one in group.rejected), *strangers]
         async with self._pool.acquire() as db, db.transaction():
-            ledger = await streams.lock(db, self._lane, {key for _, _, key in ours})
+            ledger = await streams.lock(db, self._lane, {key: edge.id for _, edge, key in ours})
+            ours, foreign = _split(ours, ledger)
+            rejected += foreign
             await self._take(harvest, ours, ledger)
             await self._write(db, harvest, ledger, rejected)
             epoch = await streams.epoch(db)
         self._count.stored(harvest, rejected)
         waiting = {id(arrival) for arrival in harvest.waiting}
-        told = {key: edge for arrival, edge, key in ours if id(arrival) not in waiting}
-        return receipts(epoch, [(edge.name, ledger[key]) for key, edge in told.items()])
+        told = {(one.edge, key): None for one, _, key in ours if id(one) not in waiting}
+        return receipts(epoch, [(edge, ledger[key]) for edge, key in told])
 
     async def _take(
         self,
         harvest: Harvest,
-        ours: Sequence[tuple[Arrival, Edge, StreamKey]],
+        ours: Sequence[_Ours],
         ledger: Mapping[StreamKey, Stream],
     ) -> None:
         for place, (arrival, edge, key) in enumerate(ours):
@@ -194,17 +200,36 @@ class Pipeline:
 
 def _sorted(
     arrivals: Sequence[Arrival], picture: Picture
-) -> tuple[list[tuple[Arrival, Edge, StreamKey]], list[AsideMessage]]:
+) -> tuple[list[_Ours], list[AsideMessage]]:
     """The batches of our boxes with their streams, and those of boxes that nobody knows."""
-    ours: list[tuple[Arrival, Edge, StreamKey]] = []
+    ours: list[_Ours] = []
     strangers: list[AsideMessage] = []
     for arrival in arrivals:
         if (edge := picture.edges[arrival.edge]) is not None:
-            ours.append((arrival, edge, StreamKey(edge.municipality, edge.id, arrival.stream)))
+            ours.append((arrival, edge, StreamKey(edge.municipality, arrival.stream)))
         else:
             unknown = Rejected("unknown_edge", f"no box is called {arrival.edge[:64]}")
             strangers.append(set_aside(arrival.topic, arrival.payload, unknown))
     return ours, strangers
+
+
+def _split(
+    ours: Sequence[_Ours], ledger: Mapping[StreamKey, Stream]
+) -> tuple[list[_Ours], list[AsideMessage]]:
+    """The batches of streams that are the sender's municipality's, and those of others'."""
+    foreign = [
+        replace(
+            set_aside(
+                arrival.topic,
+                arrival.payload,
+                Rejected("other_municipality", "its stream was begun in another municipality"),
+            ),
+            municipality=edge.municipality,
+        )
+        for arrival, edge, key in ours
+        if key not in ledger
+    ]
+    return [one for one in ours if one[2] in ledger], foreign
 
 
 def _is_state(delivery: Delivery) -> bool:

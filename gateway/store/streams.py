@@ -1,6 +1,6 @@
 """The ledger: which sequence numbers of which stream are stored. Twice is once because of it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -11,10 +11,12 @@ from gateway.store.ranges import Range, text
 
 @dataclass(frozen=True, slots=True)
 class StreamKey:
-    """One stream as the wire names it; the lane is the session's."""
+    """One stream as the wire names it; the lane is the session's.
+
+    No box is named: one that has joined anew under another id still sends the streams it kept.
+    """
 
     municipality: int
-    edge: int
     uuid: UUID
 
 
@@ -43,19 +45,18 @@ class Pending:
 
 # NO KEY: watch's own row of the stream refers to this one, and must not wait for it.
 _LOCK = """
-    SELECT s.municipality, s.edge, s.uuid, s.id, s.received
-    FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS w (municipality, edge, uuid)
-    JOIN stream s ON s.municipality = w.municipality AND s.edge = w.edge AND s.lane = $4
-                 AND s.uuid = w.uuid
+    SELECT s.municipality, s.uuid, s.id, s.received
+    FROM unnest($1::integer[], $2::uuid[]) AS w (municipality, uuid)
+    JOIN stream s ON s.uuid = w.uuid AND s.lane = $3 AND s.municipality = w.municipality
     ORDER BY s.id
     FOR NO KEY UPDATE OF s
 """
 _BEGIN = """
-    INSERT INTO stream (municipality, edge, uuid, lane)
+    INSERT INTO stream (municipality, uuid, edge, lane)
     SELECT w.*, $4
-    FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS w (municipality, edge, uuid)
-    ORDER BY w.municipality, w.edge, w.uuid
-    ON CONFLICT (municipality, edge, lane, uuid) DO NOTHING
+    FROM unnest($1::integer[], $2::uuid[], $3::integer[]) AS w (municipality, uuid, edge)
+    ORDER BY w.uuid
+    ON CONFLICT (uuid, lane) DO NOTHING
 """
 _ADVANCE = """
     WITH advanced AS (
@@ -74,12 +75,19 @@ _ADVANCE = """
 """
 
 
-async def lock(db: Connection, lane: str, keys: Collection[StreamKey]) -> dict[StreamKey, Stream]:
-    """Lock the ledger's rows in ascending id, beginning those that are new."""
-    locked = _streams(await db.fetch(_LOCK, *_columns(keys), lane))
-    if missing := [key for key in keys if key not in locked]:
-        await db.execute(_BEGIN, *_columns(missing), lane)
-        locked = _streams(await db.fetch(_LOCK, *_columns(keys), lane))
+async def lock(
+    db: Connection, lane: str, senders: Mapping[StreamKey, int]
+) -> dict[StreamKey, Stream]:
+    """Lock the ledger's rows in ascending id, beginning those that are new.
+
+    Each stream is given with the box that sends it now. Left out is what another municipality
+    has begun: a frame has one name for ever, and one owner.
+    """
+    locked = _streams(await db.fetch(_LOCK, *_columns(senders), lane))
+    if missing := [key for key in senders if key not in locked]:
+        edges = [senders[key] for key in missing]
+        await db.execute(_BEGIN, *_columns(missing), edges, lane)
+        locked = _streams(await db.fetch(_LOCK, *_columns(senders), lane))
     return locked
 
 
@@ -121,14 +129,10 @@ async def batch_numbers(db: Connection | Pool, count: int) -> list[int]:
 def _streams(rows: Iterable[Row]) -> dict[StreamKey, Stream]:
     found: dict[StreamKey, Stream] = {}
     for row in rows:
-        key = StreamKey(row["municipality"], row["edge"], row["uuid"])
+        key = StreamKey(row["municipality"], row["uuid"])
         found[key] = Stream(key=key, id=row["id"], received=ranges(row["received"]))
     return found
 
 
-def _columns(keys: Collection[StreamKey]) -> tuple[list[int], list[int], list[UUID]]:
-    return (
-        [key.municipality for key in keys],
-        [key.edge for key in keys],
-        [key.uuid for key in keys],
-    )
+def _columns(keys: Collection[StreamKey]) -> tuple[list[int], list[UUID]]:
+    return [key.municipality for key in keys], [key.uuid for key in keys]

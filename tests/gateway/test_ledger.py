@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.frame import Batch
+from adapters.frame import Batch, encode_batch
 from deploy.runtime.services import OneDatabase
 from gateway.ingest.batches import Arrival
 from gateway.ingest.harvest import Harvest
@@ -17,7 +17,7 @@ from gateway.ingest.pipeline import Pipeline
 from gateway.store.known import Edge
 from gateway.store.ranges import Range, add, holes, minus, text
 from gateway.store.streams import Stream
-from tests.frames import NOON, batch, door, dose
+from tests.frames import DOOR, NOON, batch, door, dose
 from tests.gateway.ingest_home import Parts, delivery, parts
 
 FRAMES = 8
@@ -124,6 +124,41 @@ async def test_without_the_ledger_the_same_deliveries_are_stored_twice(ingest: P
 
     with pytest.raises(AssertionError):
         assert await stored(ingest, said) == expected
+
+
+async def test_a_box_that_joined_anew_goes_on_with_the_stream_that_it_kept(ingest: Parts) -> None:
+    await ingest.rows(
+        "INSERT INTO edge (municipality, name, home) VALUES (1, 'anew', 1) RETURNING id"
+    )
+    said = whole()
+    await ingest.store(piece(said, (1, 3)))
+
+    told = await ingest.store(replace(said, edge="anew"), piece(said, (4, 5)))
+
+    for box in ("box-01", "anew"):
+        assert told[box]["streams"] == {said.stream: [[1, FRAMES]]}
+    assert await stored(ingest, said) == await right(ingest)
+
+
+async def test_a_stream_of_another_municipality_is_set_aside_without_a_receipt(
+    ingest: Parts,
+) -> None:
+    await ingest.rows("INSERT INTO municipality (name) VALUES ('Anden') RETURNING id")
+    await ingest.rows("INSERT INTO edge (municipality, name) VALUES (2, 'other') RETURNING id")
+    await ingest.rows(
+        "INSERT INTO device (municipality, address) VALUES (2, $1) RETURNING id", DOOR
+    )
+    said = whole()
+    await ingest.store(piece(said, (1, 3)))
+    theirs = batch([door()], edge="other")
+
+    told = await ingest.store(replace(said, edge="other"), theirs)
+
+    assert told["other"]["streams"] == {theirs.stream: [[1, 1]]}, "its own frames are unharmed"
+    assert len(await ingest.rows("SELECT FROM observation")) == 4
+    (row,) = await ingest.rows("SELECT * FROM quarantine")
+    assert (row["reason"], row["municipality"]) == ("other_municipality", 2)
+    assert row["payload"] == encode_batch(replace(said, edge="other"))
 
 
 numbers = st.sets(st.integers(0, 40), max_size=25)

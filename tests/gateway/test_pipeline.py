@@ -109,15 +109,6 @@ async def test_batches_out_of_order_leave_a_visible_hole_until_it_is_filled(inge
     assert told["box-01"]["streams"] == {late.stream: [[1, 1], [5, 5]]}
 
 
-async def test_the_same_stream_number_of_two_boxes_are_two_streams(ingest: Parts) -> None:
-    said = batch([door()])
-
-    await ingest.store(said, replace(said, edge="box-02"))
-
-    assert len(await ingest.rows("SELECT FROM stream")) == 2
-    assert len(await ingest.rows("SELECT FROM observation")) == 2
-
-
 async def test_numbers_that_will_never_come_count_as_done_and_are_counted_apart(
     ingest: Parts,
 ) -> None:

@@ -299,9 +299,10 @@ CREATE TABLE stream (
     received int8multirange NOT NULL DEFAULT '{}',
     gone int8multirange NOT NULL DEFAULT '{}',
     PRIMARY KEY (municipality, id),
-    UNIQUE (municipality, edge, lane, uuid),
+    UNIQUE (uuid, lane),
     FOREIGN KEY (municipality, edge) REFERENCES edge (municipality, id)
 );
+COMMENT ON COLUMN stream.edge IS 'who began it: a box that has joined anew goes on with the streams it kept';
 COMMENT ON COLUMN stream.received IS 'the sequence numbers that are stored or gone: twice is once';
 COMMENT ON COLUMN stream.gone IS 'of those received, the numbers that will never come';
 
