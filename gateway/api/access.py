@@ -12,15 +12,17 @@ from fastapi import Depends, Request
 from starlette.routing import Route
 
 from gateway.api.desk import Desk, desk_of
+from gateway.api.listen import split
 from gateway.api.problems import NotSignedIn, Problem
 from gateway.api.rights import RIGHTS, Right
 from gateway.api.throttle import Throttle, TooOften
 from gateway.store import people
-from gateway.store.caller import Caller
+from gateway.store.caller import Caller, Role
 from gateway.store.pool import DatabaseDown, Pool
 from gateway.store.secrets import csrf_token, password_fits
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_WORKS: frozenset[Role] = frozenset({"administrator", "robot"})
 _TOKEN_HEADER = "x-csrf-token"  # noqa: S105 - the name of a header
 
 
@@ -31,7 +33,7 @@ async def guard(request: Request) -> Caller | None:
     Raises NotSignedIn, or Problem 403 for a role without the right and for a forged form.
     """
     right = _right(request)
-    if right.anyone or (right.loopback and _from_this_machine(request)):
+    if right.anyone or (right.loopback and from_this_machine(request)):
         return None
     caller = await who(request)
     if caller.role not in right.roles:
@@ -83,12 +85,39 @@ def _right(request: Request) -> Right:
     return right
 
 
-def _from_this_machine(request: Request) -> bool:
-    """Whether the other end is this machine, and no proxy speaks for somebody else."""
-    if request.client is None or "x-forwarded-for" in request.headers:
-        return False
+async def may_know_the_works(request: Request) -> bool:
+    """Whether whoever asks may read why a part of the gateway does not work."""
+    if from_this_machine(request):
+        return True
     try:
-        return ip_address(request.client.host).is_loopback
+        return (await who(request, seen=False)).role in _WORKS
+    except (Problem, DatabaseDown):
+        return False
+
+
+def from_this_machine(request: Request) -> bool:
+    """Whether a program here asks on the loopback socket, and no proxy speaks for somebody else.
+
+    A proxy that adds no header cannot be told from a program here: none may forward /metrics.
+    """
+    if request.client is None or any(_forwarded(name) for name in request.headers):
+        return False
+    listening, port = split("GATEWAY_HTTP_LISTEN", desk_of(request).settings.http_listen)
+    reached = request.scope.get("server") or ("", None)
+    return (
+        request.scope["scheme"] == "http"
+        and reached[1] == port
+        and all(_is_loopback(host) for host in (listening, reached[0], request.client.host))
+    )
+
+
+def _forwarded(header: str) -> bool:
+    return header in {"forwarded", "via", "x-real-ip"} or header.startswith("x-forwarded-")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -238,22 +238,49 @@ async def test_another_site_cannot_use_even_the_right_word(here: Office) -> None
     assert answer.status_code == 200
 
 
+OWN = "http://127.0.0.1:8080"
+
+
 @pytest.mark.parametrize(
-    ("address", "headers", "expected"),
+    ("address", "place", "headers", "known"),
     [
-        ("127.0.0.1", {}, 200),
-        ("::1", {}, 200),
-        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}, 401),
-        ("192.0.2.1", {}, 401),
+        ("127.0.0.1", OWN, {}, True),
+        ("::1", "http://[::1]:8080", {}, True),
+        ("127.0.0.1", OWN, {"X-Forwarded-For": "192.0.2.1"}, False),
+        ("127.0.0.1", OWN, {"Forwarded": "for=192.0.2.1"}, False),
+        ("127.0.0.1", OWN, {"Forwarded": ""}, False),
+        ("127.0.0.1", "https://127.0.0.1:8443", {}, False),
+        ("127.0.0.1", "http://127.0.0.1:9000", {}, False),
+        ("127.0.0.1", "http://192.0.2.7:8080", {}, False),
+        ("192.0.2.1", OWN, {}, False),
     ],
 )
-async def test_figures_are_for_this_machine_or_a_robot(
-    here: Office, address: str, headers: dict[str, str], expected: int
+async def test_figures_and_reasons_are_for_this_machine_or_who_runs_it(
+    here: Office, address: str, place: str, headers: dict[str, str], *, known: bool
 ) -> None:
     here.client_address = address
+    here.desk.health.bad("ingest", "the broker at 10.0.0.3 does not answer")
+    nobody, robot = here.client(headers=headers, base_url=place), await here.as_("robot")
+    administrator, staff = await here.as_("administrator"), await here.as_("staff")
 
-    assert (await here.client(headers=headers).get("/metrics")).status_code == expected
-    assert (await (await here.as_("robot")).get("/metrics")).status_code == 200
+    figures, ready = await nobody.get("/metrics"), await nobody.get("/readyz")
+
+    assert figures.status_code == (200 if known else 401)
+    assert (ready.status_code, ready.json()["ready"]) == (503, False)
+    assert ("parts" in ready.json()) == known
+    assert ("10.0.0.3" in ready.text) == known
+    assert (await robot.get("/metrics")).status_code == 200
+    assert (await staff.get("/readyz")).json() == {"ready": False}
+    for runs_it in (robot, administrator):
+        assert (await runs_it.get("/readyz")).json()["parts"]["database"] == "ok"
+
+
+async def test_a_gateway_that_listens_for_all_tells_nobody_its_figures_without_a_key(
+    fresh_database: OneDatabase, tmp_path: Path
+) -> None:
+    async with office(fresh_database, tmp_path, http_listen="0.0.0.0:8080") as open_to_all:
+        open_to_all.client_address = "127.0.0.1"
+        assert (await open_to_all.client(base_url=OWN).get("/metrics")).status_code == 401
 
 
 async def test_a_person_with_no_right_to_the_board_is_told_so(here: Office) -> None:

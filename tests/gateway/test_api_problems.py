@@ -115,7 +115,8 @@ async def test_without_its_database_the_gateway_says_so(tmp_path: Path) -> None:
             assert (await carer.get("/alerts")).status_code == 200
             database.kill()
             away, alive = await carer.get("/alerts"), await carer.get("/healthz")
-            ready = await carer.get("/readyz")
+            here.client_address = "127.0.0.1"
+            ready = await here.client(base_url="http://127.0.0.1:8080").get("/readyz")
             database.restart()
             back = await carer.get("/alerts")
     finally:
