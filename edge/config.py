@@ -139,9 +139,15 @@ class ConfigFile:
             return None
         self.refused = None
         if config != self.current:  # it comes again with every connection: spare the card
-            write_atomically(self._path, payload)
+            self._keep(payload)
             self.current = config
         return config
+
+    def _keep(self, payload: bytes) -> None:
+        try:
+            write_atomically(self._path, payload)
+        except OSError as full:  # followed all the same: it comes again with every connection
+            _log.warning("%s: the configuration could not be kept: %s", self._path, full)
 
     def _kept(self) -> Config:
         try:

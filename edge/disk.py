@@ -45,6 +45,20 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
+def note(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Keep one named value."""
+    connection.execute(
+        "INSERT INTO note (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
+def noted(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def only_writer(path: Path) -> int:
     """Lock the spool for as long as the handle given back is open. Raises SpoolTaken."""
     lock = os.open(

@@ -13,6 +13,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
+from adapters.frame import Frame, Lane
 from edge.config import ConfigFile
 from edge.disk import SpoolTaken
 from edge.heartbeat import Heartbeat
@@ -20,8 +21,9 @@ from edge.heartbeat import Reader as ReaderState
 from edge.identity import BadIdentity, Identity, NotJoined, identity_of
 from edge.join import BadCode, Refused, Unreachable, WrongGateway, join, read_code
 from edge.reader import Reader
+from edge.room import RESERVE
 from edge.settings import BadSetting, Settings
-from edge.spool import Spool, SpoolFailed
+from edge.spool import Spool, SpoolFailed, SpoolFull
 from edge.status import SPOOL, read_status, write_status
 from edge.uplink import Uplink
 
@@ -109,7 +111,9 @@ def _run(settings: Settings, _: argparse.Namespace) -> int:
     identity = identity_of(settings)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = settings.make_clock()
-    with Spool(settings.home / SPOOL, clock, keep_days=settings.keep_days) as spool:
+    with Spool(
+        settings.home / SPOOL, clock, keep_days=settings.keep_days, reserve=RESERVE
+    ) as spool:
         asyncio.run(_Agent(settings, identity, spool).run())
     return OK
 
@@ -123,13 +127,14 @@ class _Agent:
         self._identity = identity
         self._spool = spool
         self._config = ConfigFile(settings.home / "config.json")
+        self._unkept = 0
         self._beat = Heartbeat(spool=spool, clock=clock, version=_version())
         self._uplink = Uplink(
             spool, identity.link(), clock, heartbeat=self._beat, on_config=self._configured
         )
         self._reader = Reader(
             clock=clock,
-            keep=spool.append_many,
+            keep=self._keep,
             records=spool,
             told=self._radio,
             adapter=settings.adapter,
@@ -177,6 +182,16 @@ class _Agent:
                 forget_at = loop.time() + _FORGET_EVERY
             await asyncio.sleep(_STATUS_EVERY)
 
+    def _keep(self, frames: Sequence[Frame], lane: Lane) -> None:
+        """A call that finds no room must end the agent: "lost" is then said, and people look."""
+        try:
+            self._spool.append_many(frames, lane)
+        except SpoolFull as full:
+            if lane == "urgent":
+                raise
+            self._unkept += len(frames)
+            _log.error("%d frames of the bulk lane were not kept: %s", len(frames), full)
+
     def _configured(self, payload: bytes) -> None:
         if self._config.take(payload) is not None:
             self._follow()
@@ -207,6 +222,7 @@ class _Agent:
                     "reader": self._beat.reader,
                     "config": self._beat.config,
                     "refused": self._config.refused,
+                    "unkept": self._unkept,
                 },
             )
 

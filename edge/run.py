@@ -45,14 +45,16 @@ def fitting(text: str) -> tuple[str | None, str | None]:
 def frames_then_gone(
     rows: Sequence[tuple[int, str | None, str | None]], gap: Range, *, frames: int, octets: int
 ) -> tuple[list[str], list[Gone]]:
-    """As many bodies as fit, then the numbers right behind them that will never come."""
+    """As many bodies as fit, then the numbers right behind them that will never come.
+
+    Numbers without a row right behind one that is gone went for its reason.
+    """
     bodies, gone = list[str](), list[Gone]()
     expected, room = gap[0], octets
     for sequence, body, reason in rows:
         if len(gone) >= _MOST_GONE:
             return bodies, gone
-        if sequence > expected:
-            gone.append(Gone(first=expected, last=sequence - 1, reason="no longer kept"))
+        _miss(gone, expected, sequence - 1)
         expected = sequence
         if body is not None and len(body) < octets:
             room -= len(body) + 1  # the comma
@@ -60,15 +62,22 @@ def frames_then_gone(
                 return bodies, gone
             bodies.append(body)
         else:
-            _lengthen(gone, sequence, reason or f"larger than the broker's limit of {octets} bytes")
+            why = reason or f"larger than the broker's limit of {octets} bytes"
+            _lengthen(gone, sequence, sequence, why)
         expected += 1
-    if not rows:
-        gone.append(Gone(first=expected, last=gap[1], reason="no longer kept"))
+    if len(rows) <= frames:  # all that there are in the gap
+        _miss(gone, expected, gap[1])
     return bodies, gone
 
 
-def _lengthen(gone: list[Gone], sequence: int, reason: str) -> None:
-    if gone and gone[-1].last == sequence - 1 and gone[-1].reason == reason:
-        gone[-1] = Gone(first=gone[-1].first, last=sequence, reason=reason)
+def _miss(gone: list[Gone], first: int, last: int) -> None:
+    if first <= last:
+        follows = bool(gone) and gone[-1].last == first - 1
+        _lengthen(gone, first, last, gone[-1].reason if follows else "no longer kept")
+
+
+def _lengthen(gone: list[Gone], first: int, last: int, reason: str) -> None:
+    if gone and gone[-1].last == first - 1 and gone[-1].reason == reason:
+        gone[-1] = Gone(first=gone[-1].first, last=last, reason=reason)
     else:
-        gone.append(Gone(first=sequence, last=sequence, reason=reason))
+        gone.append(Gone(first=first, last=last, reason=reason))

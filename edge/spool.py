@@ -15,29 +15,45 @@ called after every append and is the uplink's; `drained` is set while nothing wa
 
 import asyncio
 import json
+import logging
 import os
 import sqlite3
-import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 from adapters.frame import Frame, Lane, encode_frame
 from edge.clock import Clock
-from edge.disk import SCHEMA, connect, only_writer
+from edge.disk import SCHEMA, connect, note, noted, only_writer
 from edge.files import sync_folder
 from edge.ranges import Range, Ranges
-from edge.run import Place, Run, fitting, frames_then_gone
+from edge.room import NOTE, Cost, Reserve, is_full, let_grow
+from edge.run import Place, Run, frames_then_gone
 from edge.salvage import mend
+from edge.stream import (
+    Stream,
+    begin,
+    date,
+    delete,
+    frames_in,
+    heard_at,
+    insert,
+    mark,
+    receipted,
+    streams,
+    thin,
+)
 
 KEEP_DAYS = 3
 """Days that a receipted frame stays, so that a gateway restored from a backup can be filled."""
 
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 _HOUR_MS = 3_600_000
 _UNDATED = 1 << 40  # the hour of a receipt that came while the clock was not synchronised
+_LET_GO = (2_000, 50)  # frames at a time on a full card; fewer where even deleting finds no space
 
 
 class SpoolFailed(Exception):
@@ -48,18 +64,11 @@ class SpoolFailed(Exception):
     """
 
 
-@dataclass(slots=True, eq=False)
-class _Stream:
-    id: int
-    stream: str
-    lane: Lane
-    boot: str
-    next: int = 1
-    receipted: Ranges = field(default_factory=Ranges)
-    depth: int = 0
+class SpoolFull(SpoolFailed):
+    """The card is full and nothing more can be let go of. What was to be kept is not; later may do.
 
-    def measure(self) -> None:
-        self.depth = self.next - 1 - self.receipted.count(below=self.next)
+    Ends the process only when it is a call that found no room.
+    """
 
 
 class Spool:
@@ -68,7 +77,9 @@ class Spool:
     A frame is on disk before `append` returns and leaves only through `forget`, days after its
     receipt, so a power cut in between costs a duplicate, never a loss. The price is one fsync
     an append. Receipts are written without one: a receipt lost to a power cut is a frame sent
-    twice.
+    twice. Only a full card breaks this: the oldest receipted frames go before their days are over,
+    then the oldest of the bulk lane, told to the gateway as gone. Calls have a `reserve` (bytes;
+    0 for none) besides.
     """
 
     synchronous: ClassVar[str] = "FULL"
@@ -80,6 +91,7 @@ class Spool:
         clock: Clock,
         *,
         keep_days: float = KEEP_DAYS,
+        reserve: int = 0,
         woken: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
@@ -88,15 +100,18 @@ class Spool:
         self._clock = clock
         self._keep_hours = keep_days * 24
         self._failed: Exception | None = None
-        self._current: dict[Lane, _Stream] = {}
-        self._streams: dict[str, _Stream] = {}
+        self._current: dict[Lane, Stream] = {}
+        self._streams: dict[str, Stream] = {}
         self._lock = only_writer(path)
+        self._reserve = Reserve(path, reserve)
+        self._reserve.release()  # a full card has no room to open the spool in either
         mend(path)
         self._appends = connect(path, self.synchronous)
         self._appends.executescript(SCHEMA)
         sync_folder(path.parent)
         self._marks = connect(path, "NORMAL")
         self._load()
+        self._reserve.hold()
 
     def __enter__(self) -> Self:
         return self
@@ -121,23 +136,15 @@ class Spool:
     def append_many(self, frames: Sequence[Frame], lane: Lane) -> None:
         """Keep frames in one transaction; all are on disk when this returns. Raises SpoolFailed.
 
-        A frame too large for any message keeps its number and the reason in place of its bytes.
+        On a full card room is made; SpoolFull when none is left. A frame too
+        large for any message keeps its number and the reason in place of its bytes.
         """
         if not frames:
             return
         texts = [(frame.at, encode_frame(frame)) for frame in frames]
-        with self._writing(self._appends):
-            stream = self._current.get(lane) or self._begin(lane)
-            self._appends.executemany(
-                "INSERT INTO frame (stream, sequence, at, body, gone) VALUES (?, ?, ?, ?, ?)",
-                [
-                    (stream.id, sequence, at, *fitting(text))
-                    for sequence, (at, text) in enumerate(texts, start=stream.next)
-                ],
-            )
-            self._appends.execute(
-                "UPDATE stream SET next = ? WHERE id = ?", (stream.next + len(texts), stream.id)
-            )
+        stream = self._write(
+            self._appends, lambda: self._insert(lane, texts), reserve=lane == "urgent"
+        )
         self._appended(stream, len(texts))
 
     def cut(
@@ -173,7 +180,7 @@ class Spool:
         """
         if not self._in_epoch(epoch):
             return False
-        changed: dict[int, tuple[_Stream, Ranges]] = {}
+        changed: dict[int, tuple[Stream, Ranges]] = {}
         for name, ranges in streams.items():
             stream = self._streams.get(name)
             if stream is None:
@@ -192,17 +199,7 @@ class Spool:
         """
         if not self._clock.synchronised():
             return 0
-        now = self._clock.now_ms() // _HOUR_MS
-        forgotten = 0
-        with self._writing(self._marks):
-            self._date(now)
-            old = self._marks.execute(
-                "SELECT stream, max(hour), ranges FROM receipted WHERE hour < ? GROUP BY stream",
-                (int(now - self._keep_hours),),
-            ).fetchall()
-            for stream, hour, ranges in old:
-                forgotten += self._delete(stream, hour, json.loads(ranges), at_most - forgotten)
-        return forgotten
+        return self._write(self._marks, lambda: self._forget(at_most))
 
     def depth(self, lane: Lane | None = None) -> int:
         """How many frames, of one lane or of both, have no receipt yet."""
@@ -212,46 +209,85 @@ class Spool:
         """When the oldest frame without a receipt was heard, milliseconds since 1970."""
         for stream in self._waiting(lane):
             gap = stream.receipted.gap(1, below=stream.next)
-            row = (
-                gap
-                and self._marks.execute(
-                    "SELECT at FROM frame WHERE stream = ? AND sequence BETWEEN ? AND ? LIMIT 1",
-                    (stream.id, *gap),
-                ).fetchone()
-            )
-            if row:
-                return int(row[0])
+            at = gap and heard_at(self._marks, stream.id, gap)
+            if at is not None:
+                return at
         return None
 
     def remember(self, name: str, value: str) -> None:
         """Keep one named value beside the frames, on disk when this returns."""
-        with self._writing(self._appends):
-            _note(self._appends, name, value)
+        self._write(self._appends, lambda: note(self._appends, name, value))
 
     def recall(self, name: str) -> str | None:
-        row = self._appends.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+        return noted(self._appends, name)
 
     # -- opening
 
     def _load(self) -> None:
-        rows = self._marks.execute(
-            "SELECT s.id, s.stream, s.lane, s.boot, s.next, r.ranges, max(r.hour) FROM stream s"
-            " LEFT JOIN receipted r ON r.stream = s.id GROUP BY s.id ORDER BY s.id"
-        )
-        for number, name, lane, boot, following, ranges, _ in rows:
-            stream = _Stream(number, name, lane, boot, following)
-            stream.receipted = Ranges((a, b) for a, b in json.loads(ranges or "[]"))
-            stream.measure()
-            self._streams[name] = stream
+        self._streams = {stream.stream: stream for stream in streams(self._marks)}
         self._epochs: list[str] = json.loads(self.recall("epochs") or "[]")
         self._settle()
 
     # -- inside
 
+    def _write(
+        self, connection: sqlite3.Connection, work: Callable[[], _T], *, reserve: bool = True
+    ) -> _T:
+        """One transaction, tried again for as long as a full card can be made room on."""
+        self._reserve.hold()
+        grow = self._reserve.held
+        try:
+            while True:
+                try:
+                    with self._writing(connection):
+                        let_grow(connection, may=grow)
+                        return work()
+                except SpoolFull:
+                    if not self._make_room():
+                        if grow or not reserve:
+                            raise
+                        grow = True  # nothing else is left: this is what the reserve is for
+                    else:
+                        grow = False
+        finally:
+            self._reserve.hold()
+
+    def _make_room(self) -> bool:
+        """Whether it makes sense to try again. Deleting itself needs space: that of the reserve."""
+        released = self._reserve.release()
+        with suppress(sqlite3.Error):
+            self._marks.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        for at_most in _LET_GO:
+            with suppress(SpoolFull), self._writing(self._marks):
+                if self._let_go(at_most):
+                    return True
+        return released
+
+    def _let_go(self, at_most: int) -> int:
+        """The oldest receipted frames; when there are none, the oldest of the bulk lane."""
+        early = given_up = 0
+        for stream in list(self._streams.values()):
+            early += self._delete(stream.id, 0, stream.receipted, at_most - early)
+        for stream in self._waiting("bulk") if not early else ():
+            given_up += thin(self._marks, stream.id, at_most - given_up)
+        if early or given_up:
+            self._note_cost(early, given_up)
+        return early + given_up
+
+    def _note_cost(self, early: int, given_up: int) -> None:
+        _log.error(
+            "the memory card is full: %d receipted frames let go of early, %d given up unsent",
+            early,
+            given_up,
+        )
+        cost = (Cost.noted(self.recall(NOTE)) or Cost()).and_(
+            at=self._clock.now_ms(), early=early, given_up=given_up
+        )
+        note(self._marks, NOTE, cost.note())
+
     @contextmanager
     def _writing(self, connection: sqlite3.Connection) -> Generator[None]:
-        """One transaction; whatever the disk refuses is the end of this spool's use."""
+        """One transaction; whatever else than space the disk refuses ends this spool's use."""
         if self._failed is not None:
             raise SpoolFailed(f"the spool failed before: {self._failed}") from self._failed
         try:
@@ -259,28 +295,27 @@ class Spool:
             yield
             connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if is_full(error):
+                raise SpoolFull(f"{self.path}: {error}") from error
             self._failed = error
             raise SpoolFailed(f"{self.path}: {error}") from error
         finally:
             if connection.in_transaction:
                 connection.rollback()
 
-    def _begin(self, lane: Lane) -> _Stream:
-        name, boot = str(uuid.uuid4()), self._clock.boot
-        made = self._appends.execute(
-            "INSERT INTO stream (stream, lane, boot, next) VALUES (?, ?, ?, 1) RETURNING id",
-            (name, lane, boot),
-        ).fetchone()
-        return _Stream(int(made[0]), name, lane, boot)
+    def _insert(self, lane: Lane, texts: Sequence[tuple[int, str]]) -> Stream:
+        stream = self._current.get(lane) or begin(self._appends, lane, self._clock.boot)
+        insert(self._appends, stream, texts)
+        return stream
 
-    def _appended(self, stream: _Stream, count: int) -> None:
+    def _appended(self, stream: Stream, count: int) -> None:
         self._current[stream.lane] = self._streams[stream.stream] = stream
         stream.next += count
         stream.depth += count
         self.drained.clear()
         self.woken()
 
-    def _waiting(self, lane: Lane) -> Iterator[_Stream]:
+    def _waiting(self, lane: Lane) -> Iterator[Stream]:
         return (s for s in self._streams.values() if s.lane == lane and s.depth > 0)
 
     def _settle(self) -> None:
@@ -289,12 +324,8 @@ class Spool:
         else:
             self.drained.set()
 
-    def _run(self, stream: _Stream, gap: Range, *, frames: int, octets: int) -> Run:
-        rows = self._marks.execute(
-            "SELECT sequence, body, gone FROM frame WHERE stream = ? AND sequence BETWEEN ? AND ?"
-            " ORDER BY sequence LIMIT ?",
-            (stream.id, *gap, frames + 1),
-        ).fetchall()
+    def _run(self, stream: Stream, gap: Range, *, frames: int, octets: int) -> Run:
+        rows = frames_in(self._marks, stream.id, gap, frames + 1)
         bodies, gone = frames_then_gone(rows, gap, frames=frames, octets=octets)
         last = gone[-1].last if gone else gap[0] + len(bodies) - 1
         return Run(
@@ -311,10 +342,7 @@ class Spool:
         """Whether a receipt of this epoch counts; a new one first undoes all earlier receipts."""
         if epoch in self._epochs:
             return epoch == self._epochs[-1]
-        with self._writing(self._appends):
-            _note(self._appends, "epochs", json.dumps([*self._epochs, epoch]))
-            if self._epochs:
-                self._appends.execute("DELETE FROM receipted")
+        self._write(self._appends, lambda: self._note_epoch(epoch))
         for stream in self._streams.values() if self._epochs else ():
             stream.receipted = Ranges()
             stream.measure()
@@ -322,60 +350,43 @@ class Spool:
         self._settle()
         return True
 
-    def _mark(self, changed: Mapping[int, tuple[_Stream, Ranges]]) -> None:
+    def _note_epoch(self, epoch: str) -> None:
+        note(self._appends, "epochs", json.dumps([*self._epochs, epoch]))
+        if self._epochs:
+            self._appends.execute("DELETE FROM receipted")
+
+    def _mark(self, changed: Mapping[int, tuple[Stream, Ranges]]) -> None:
         if not changed:
             return
         sure = self._clock.synchronised()
         hour = self._clock.now_ms() // _HOUR_MS if sure else _UNDATED
-        with self._writing(self._marks):
-            self._marks.executemany(
-                "INSERT INTO receipted (stream, hour, ranges) VALUES (?1, max(?2, coalesce("
-                "(SELECT max(hour) FROM receipted WHERE stream = ?1), 0)), ?3)"
-                " ON CONFLICT (stream, hour) DO UPDATE SET ranges = excluded.ranges",
-                [(number, hour, json.dumps(list(r))) for number, (_, r) in changed.items()],
-            )
+        rows = [(number, hour, json.dumps(list(r))) for number, (_, r) in changed.items()]
+        self._write(self._marks, lambda: mark(self._marks, rows))
         for stream, ranges in changed.values():
             stream.receipted = ranges
             stream.measure()
         self._settle()
 
-    def _date(self, now: int) -> None:
-        """Receipts that came before the clock was synchronised count as of now."""
-        self._marks.execute(
-            "INSERT INTO receipted (stream, hour, ranges)"
-            " SELECT stream, ?1, ranges FROM receipted WHERE hour = ?2"
-            " ON CONFLICT (stream, hour) DO UPDATE SET ranges = excluded.ranges",
-            (now, _UNDATED),
-        )
-        self._marks.execute("DELETE FROM receipted WHERE hour = ?", (_UNDATED,))
+    def _forget(self, at_most: int) -> int:
+        now, forgotten = self._clock.now_ms() // _HOUR_MS, 0
+        date(self._marks, now, undated=_UNDATED)
+        old = receipted(self._marks, before=int(now - self._keep_hours))
+        for stream, hour, ranges in old:
+            forgotten += self._delete(stream, hour, json.loads(ranges), at_most - forgotten)
+        return forgotten
 
     def _delete(self, stream: int, hour: int, ranges: Iterable[Range], at_most: int) -> int:
-        deleted = 0
-        for first, last in ranges:
-            deleted += self._marks.execute(
-                "DELETE FROM frame WHERE stream = ?1 AND sequence >= ?2 AND sequence <= ("
-                " SELECT max(sequence) FROM (SELECT sequence FROM frame WHERE stream = ?1"
-                " AND sequence BETWEEN ?2 AND ?3 ORDER BY sequence LIMIT ?4))",
-                (stream, first, last, max(0, at_most - deleted)),
-            ).rowcount
+        deleted = delete(self._marks, stream, ranges, at_most)
         self._marks.execute("DELETE FROM receipted WHERE stream = ? AND hour < ?", (stream, hour))
         self._drop_if_empty(stream)
         return deleted
 
     def _drop_if_empty(self, number: int) -> None:
-        stream = next(s for s in self._streams.values() if s.id == number)
-        if stream.depth or self._current.get(stream.lane) is stream:
+        stream = next((s for s in self._streams.values() if s.id == number), None)
+        if stream is None or stream.depth or self._current.get(stream.lane) is stream:
             return
         if self._marks.execute("SELECT 1 FROM frame WHERE stream = ?", (number,)).fetchone():
             return
         self._marks.execute("DELETE FROM receipted WHERE stream = ?", (number,))
         self._marks.execute("DELETE FROM stream WHERE id = ?", (number,))
         del self._streams[stream.stream]
-
-
-def _note(connection: sqlite3.Connection, name: str, value: str) -> None:
-    connection.execute(
-        "INSERT INTO note (name, value) VALUES (?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (name, value),
-    )

@@ -3,16 +3,18 @@
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from adapters.frame import LANES, Lane
-from edge.disk import holder
+from edge.disk import holder, noted
 from edge.files import write_atomically
 from edge.identity import FILE, BadIdentity, read_identity
 from edge.ranges import Ranges
+from edge.room import NOTE, Cost
 
 STATUS = "status.json"
 """What the running agent writes in the home folder."""
@@ -24,13 +26,17 @@ Depths = Mapping[Lane, tuple[int, int | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """`said` is the running agent's own word; without a running agent it is its last one."""
+    """`said` is the running agent's own word; without a running agent it is its last one.
+
+    `cost` is what a full memory card has cost, None for a card that never was full.
+    """
 
     edge: str | None
     broker: str | None
     running: bool
     depths: Depths
     said: Mapping[str, Any]
+    cost: Cost | None = None
 
     def as_json(self) -> str:
         lanes = {
@@ -38,7 +44,8 @@ class Status:
             for lane, (depth, oldest) in self.depths.items()
         }
         about = {"edge": self.edge, "broker": self.broker, "running": self.running}
-        return json.dumps(about | lanes | {"agent": dict(self.said)})
+        card = {"card_full": self.cost and asdict(self.cost)}
+        return json.dumps(about | lanes | card | {"agent": dict(self.said)})
 
     def as_text(self, now: datetime) -> str:
         """A few lines for a person at the box."""
@@ -50,7 +57,7 @@ class Status:
             f"config   version {self.said.get('config', 0)}{self._refused()}",
         ]
         lines += [_lane(lane, *self.depths[lane], now) for lane in self.depths]
-        return "\n".join(lines)
+        return "\n".join(lines + self._card(now))
 
     def _since(self, now: datetime) -> str:
         written = self.said.get("at")
@@ -64,6 +71,18 @@ class Status:
     def _refused(self) -> str:
         why = self.said.get("refused")
         return f"; a newer one was refused: {why}" if why else ""
+
+    def _card(self, now: datetime) -> list[str]:
+        lines = list[str]()
+        if self.cost is not None:
+            early, given_up = self.cost.early, self.cost.given_up
+            lines.append(
+                f"card     was full {_ago(self.cost.at, now)}: {early} receipted frames let go of"
+                f" early, {given_up} given up unsent"
+            )
+        if unkept := self.said.get("unkept"):
+            lines.append(f"card     is full: {unkept} frames could not be kept")
+        return lines
 
 
 def write_status(home: Path, said: Mapping[str, Any]) -> None:
@@ -80,22 +99,31 @@ def read_status(home: Path) -> Status:
     except (FileNotFoundError, BadIdentity):
         pass
     said = _said(home / STATUS)
+    spooled = (home / SPOOL).exists()
     return Status(
         edge=edge or said.get("edge"),
         broker=broker or said.get("broker"),
         running=holder(home / SPOOL),
-        depths=peek(home / SPOOL) if (home / SPOOL).exists() else dict.fromkeys(LANES, (0, None)),
+        depths=peek(home / SPOOL) if spooled else dict.fromkeys(LANES, (0, None)),
         said=said,
+        cost=peek_cost(home / SPOOL) if spooled else None,
     )
 
 
 def peek(path: Path) -> Depths:
     """Depth and oldest frame of each lane, from another process. Raises sqlite3.Error."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
-    try:
+    with closing(_reading(path)) as connection:
         return {lane: _peek(connection, lane) for lane in LANES}
-    finally:
-        connection.close()
+
+
+def peek_cost(path: Path) -> Cost | None:
+    """What a full card has cost, from another process. Raises sqlite3.Error."""
+    with closing(_reading(path)) as connection:
+        return Cost.noted(noted(connection, NOTE))
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
 
 
 def _peek(connection: sqlite3.Connection, lane: Lane) -> tuple[int, int | None]:

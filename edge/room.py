@@ -1,0 +1,97 @@
+"""Room on a full memory card: what tells that it is full, and a reserve that is kept for calls."""
+
+import json
+import os
+import sqlite3
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+RESERVE = 8_000_000
+"""Bytes held back on the card of a box: some twenty thousand calls, or room to delete in.
+
+Twice the write-ahead log, for the log can hold as much again as the file could not take.
+"""
+NOTE = "card full"
+"""The name under which the spool notes what a full card has cost."""
+
+_MARGIN = 1_000_000
+_MOST_PAGES = (1 << 30) - 1
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the write found no space; then nothing was written, and it may be tried again."""
+    return getattr(error, "sqlite_errorcode", None) in _FULL
+
+
+def let_grow(connection: sqlite3.Connection, *, may: bool) -> None:
+    """Whether the file may become longer, or has to live on pages that were let go of."""
+    pages = _MOST_PAGES if may else 1  # SQLite takes 1 for the file's length now
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+class Reserve:
+    """A file beside the spool that holds nothing but space: taken away when the card is full."""
+
+    def __init__(self, spool: Path, octets: int) -> None:
+        self._path = spool.with_name(f"{spool.name}.reserve")
+        self._octets = octets
+        self.held = octets == 0  # with nothing to hold there is no lack of it
+
+    def release(self) -> bool:
+        """Give the space up; whether any was there."""
+        self.held = self._octets == 0
+        try:
+            self._path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def hold(self) -> None:
+        """Take the space again, all or nothing, if the card has it."""
+        if self.held:
+            return
+        card = os.statvfs(self._path.parent)
+        if card.f_bavail * card.f_frsize < self._octets + _MARGIN:
+            return
+        try:
+            self._take()
+        except OSError:
+            self._path.unlink(missing_ok=True)
+        else:
+            self.held = True
+
+    def _take(self) -> None:
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, self._octets)
+        finally:
+            os.close(handle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What full cards have cost: receipted frames deleted early, others given up unsent.
+
+    `at` is when a card was last found full, milliseconds since 1970.
+    """
+
+    at: int = 0
+    early: int = 0
+    given_up: int = 0
+
+    @classmethod
+    def noted(cls, text: str | None) -> Self | None:
+        """From what `note` wrote; None for nothing."""
+        return None if text is None else cls(**json.loads(text))
+
+    def note(self) -> str:
+        return json.dumps(asdict(self))
+
+    def and_(self, *, at: int, early: int, given_up: int) -> "Cost":
+        return Cost(
+            at=at,
+            early=self.early + early,
+            given_up=self.given_up + given_up,
+        )
