@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import accumulate
 
 from gateway import log
 from gateway.clock import Clock
@@ -31,6 +32,12 @@ SCHEDULE = (
 )
 """How long each attempt comes after the one before: the example of Standard Webhooks 1.0.0."""
 
+_FROM_START = tuple(accumulate(SCHEDULE, initial=timedelta(0)))[1:]
+_CALLS = ("call_pressed", "unknown_device")
+_CALLS_PAUSE, _CALLS_TIME = timedelta(seconds=60), timedelta(hours=4)
+"""A call is tried at least so often, whatever the receiver wishes, as long as it may still help."""
+_PULL_AGAIN = timedelta(seconds=60)
+"""How long a notice that always fails is left alone while others are delivered."""
 _LONGEST = timedelta(hours=24)
 """A receiver may not put us off for longer."""
 _LEASE = timedelta(seconds=60)
@@ -57,6 +64,7 @@ class Outbox:
         self._clock = clock
         self._channels = channels
         self._names = sorted(channels)
+        self._pulled: dict[str, datetime] = {}
         measures = health or Health()
         self._results = measures.counter(
             "notices", "Attempts by channel and result", ("channel", "result")
@@ -99,6 +107,15 @@ class Outbox:
             self._took.labels(notice.channel).observe((now - notice.made).total_seconds())
             self._results.labels(notice.channel, "sent").inc()
             await notices.sent(self._pool, notice, result, now=now)
+            await self._pull_forward(notice.channel, now)
+
+    async def _pull_forward(self, channel: str, now: datetime) -> None:
+        """The receiver is there again: what failed while it was away need not wait."""
+        pulled = self._pulled.get(channel)
+        if pulled is not None and now - pulled < _PULL_AGAIN:
+            return
+        if await notices.pull_forward(self._pool, channel, now=now):
+            self._pulled[channel] = now
 
     async def _due(self, limit: int) -> list[DueNotice]:
         if limit <= 0 or not self._names:
@@ -109,11 +126,15 @@ class Outbox:
         )
 
     async def _again(self, notice: DueNotice, why: str, wait: timedelta | None) -> None:
-        if notice.attempts >= len(SCHEDULE):
+        now = self._clock.now()
+        age = now - notice.made
+        step = schedule_step(notice.attempts, age)
+        if step >= len(SCHEDULE):
             await self._give_up(notice, f"{why}, {notice.attempts} times")
             return
         self._results.labels(notice.channel, "again").inc()
-        due = self._clock.now() + pause_after(notice.attempts, wait)
+        is_call = notice.kind in _CALLS and age < _CALLS_TIME
+        due = now + pause_after(step, wait, most=_CALLS_PAUSE if is_call else _LONGEST)
         _log.warning(
             "a notice will be sent again",
             notice=str(notice.public),
@@ -137,14 +158,24 @@ class Outbox:
         return min(_POLL, max(_SHORTEST, (first - self._clock.now()).total_seconds()))
 
 
-def pause_after(attempts: int, wait: timedelta | None) -> timedelta:
-    """Return how long to wait after so many attempts, spread a little so that not all come at once.
+def schedule_step(attempts: int, age: timedelta) -> int:
+    """Return how far in the schedule a notice is, by attempts and by age: whichever is less.
 
-    The receiver's own wish counts where it is longer, up to a day.
+    Attempts that were pulled forward, or a gateway that stood still, do not end it sooner.
+    """
+    return min(attempts, sum(start * 0.9 <= age for start in _FROM_START))
+
+
+def pause_after(step: int, wait: timedelta | None, *, most: timedelta = _LONGEST) -> timedelta:
+    """Return how long to wait before this step, spread a little so that not all come at once.
+
+    The receiver's own wish counts where it is longer, up to `most`.
     """
     spread = random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, protects nothing
-    usual = SCHEDULE[attempts] * spread
-    return usual if wait is None else max(usual, min(wait, _LONGEST))
+    usual = SCHEDULE[step] * spread
+    if most < _LONGEST:
+        usual = min(usual, most)
+    return usual if wait is None else max(usual, min(wait, most))
 
 
 async def run(settings: Settings, clock: Clock, health: Health) -> None:

@@ -15,14 +15,22 @@ _NEW = """
     ORDER BY w.place
 """
 _WAKE = "SELECT pg_notify('notice', '')"
+# What comes after a case was raised is not told before the raising itself.
+_TOLD_FIRST = """
+    NOT EXISTS (
+        SELECT FROM notice r
+        WHERE r.municipality = w.municipality AND r.alert = w.alert AND r.channel = w.channel
+          AND r.type = 'alert.raised' AND r.state = 'waiting' AND r.id < w.id
+    )
+"""
 # The row is not held while it is sent: it becomes due again if this process dies meanwhile, and
-# the receiver knows it by its id.
-_CLAIM = """
+# the receiver knows it by its id. Without a result it is under way.
+_CLAIM = f"""
     UPDATE notice n
-    SET attempts = n.attempts + 1, due = $2
+    SET attempts = n.attempts + 1, due = $2, result = ''
     FROM (
-        SELECT municipality, id FROM notice
-        WHERE state = 'waiting' AND due <= $1 AND channel = ANY ($4::text[])
+        SELECT municipality, id FROM notice w
+        WHERE state = 'waiting' AND due <= $1 AND channel = ANY ($4::text[]) AND {_TOLD_FIRST}
         ORDER BY due, id LIMIT $3
         FOR UPDATE SKIP LOCKED
     ) d, alert a
@@ -30,9 +38,14 @@ _CLAIM = """
       AND a.municipality = n.municipality AND a.id = n.alert
     RETURNING n.municipality, n.id, n.public, n.channel, n.type, n.made, n.attempts,
               a.public AS alert, a.kind, a.state, a.since, a.raised, a.late
-"""
-_NEXT_DUE = """
-    SELECT min(due) FROM notice WHERE state = 'waiting' AND channel = ANY ($1::text[])
+"""  # noqa: S608 - our own text
+_NEXT_DUE = f"""
+    SELECT min(due) FROM notice w
+    WHERE state = 'waiting' AND channel = ANY ($1::text[]) AND {_TOLD_FIRST}
+"""  # noqa: S608 - our own text
+_PULLED = """
+    UPDATE notice SET due = $2
+    WHERE state = 'waiting' AND channel = $1 AND due > $2 AND result <> ''
 """
 # Only the attempt that this result is of: a later one, after a pause of ours, has its own.
 _RESULT = """
@@ -91,6 +104,11 @@ async def claim(
 async def next_due(pool: Pool, channels: Sequence[str]) -> datetime | None:
     """Return when the next notice is due, None when none waits."""
     return await pool.fetchval(_NEXT_DUE, list(channels))
+
+
+async def pull_forward(pool: Pool, channel: str, *, now: datetime) -> bool:
+    """Make due now what failed and waits for its next attempt; whether there was any."""
+    return await pool.execute(_PULLED, channel, now) != "UPDATE 0"
 
 
 async def sent(pool: Pool, notice: DueNotice, result: str, *, now: datetime) -> None:

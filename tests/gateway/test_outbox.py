@@ -21,7 +21,7 @@ from gateway.home import Citizen
 from gateway.notify import outbox
 from gateway.notify.outbox import SCHEDULE, Outbox, pause_after
 from gateway.notify.webhook import TIMEOUT, BadWebhook, webhook
-from gateway.store.notices import DueNotice
+from gateway.store.notices import DueNotice, next_due
 from gateway.store.pool import Pool, connect
 from tests.gateway.hook import Answer, Got, Hook, hook
 from tests.gateway.house import House, Seen, StillClock, house
@@ -59,24 +59,26 @@ async def box(pool: Pool, receiver: Hook, clock: StillClock) -> AsyncIterator[Ou
         yield Outbox(pool, clock, {"webhook": channel})
 
 
-async def notices(home: House, count: int = 1) -> None:
-    """An alert with so many notices to send."""
+async def notices(home: House, *types: str, kind: str = "night_door") -> None:
+    """An alert with a notice to send of each of these types."""
     citizen = await home.citizen()
     alert = await home.db.fetchval(
         "INSERT INTO alert (municipality, district, citizen, kind, since, raised, reason)"
-        " VALUES ($1, $2, $3, 'call_pressed', $4, $4, 'Trykket') RETURNING id",
+        " VALUES ($1, $2, $3, $5, $4, $4, 'Trykket') RETURNING id",
         home.municipality,
         home.district,
         citizen.number,
         NOW - timedelta(seconds=2),
+        kind,
     )
-    for _ in range(count):
+    for one in types or ("alert.raised",):
         await home.db.execute(
             "INSERT INTO notice (municipality, alert, channel, type, made, due)"
-            " VALUES ($1, $2, 'webhook', 'alert.raised', $3, $3)",
+            " VALUES ($1, $2, 'webhook', $4, $3, $3)",
             home.municipality,
             alert,
             NOW,
+            one,
         )
 
 
@@ -103,7 +105,7 @@ async def test_a_notice_is_sent_once_and_recorded(home: House, box: Outbox, rece
 async def test_the_signature_is_what_the_standards_own_library_verifies(
     home: House, box: Outbox, receiver: Hook
 ) -> None:
-    await notices(home)
+    await notices(home, kind="call_pressed")
     await box.send_due()
 
     (got,) = receiver.got
@@ -131,7 +133,7 @@ async def test_the_signature_is_what_the_standards_own_library_verifies(
 async def test_a_body_that_was_changed_on_the_way_does_not_verify(
     home: House, box: Outbox, receiver: Hook
 ) -> None:
-    await notices(home)
+    await notices(home, kind="call_pressed")
     await box.send_due()
 
     (got,) = receiver.got
@@ -288,6 +290,117 @@ async def test_a_channel_that_fails_in_itself_is_tried_again(
     assert (row["state"], row["result"]) == ("waiting", "ZeroDivisionError")
 
 
+# ---------------------------------------------------------------- when the receiver is back
+
+
+async def tried(home: House) -> list[tuple[str, int]]:
+    """State and attempts of the notices, the oldest first."""
+    rows = await home.rows("SELECT state, attempts FROM notice ORDER BY id")
+    return [(row["state"], row["attempts"]) for row in rows]
+
+
+async def test_after_a_delivery_what_failed_meanwhile_is_sent_at_once(
+    home: House, box: Outbox, receiver: Hook, clock: StillClock
+) -> None:
+    receiver.answer = lambda _: Answer(503)
+    for _ in range(20):
+        await notices(home)
+    for _ in range(4):  # to a pause of 30 minutes
+        clock.at = max(row["due"] for row in await home.rows("SELECT due FROM notice"))
+        while await box.send_due():
+            pass
+    receiver.answer = lambda _: Answer()
+    clock.at += timedelta(seconds=30)
+    await notices(home)
+    await home.db.execute("UPDATE notice SET due = $1 WHERE attempts = 0", clock.at)
+    receiver.got.clear()
+
+    sent = [await box.send_due() for _ in range(3)]
+
+    assert sent == [1, 16, 4]
+    assert await tried(home) == [("sent", 5)] * 20 + [("sent", 1)]
+    names = [got.headers["webhook-id"] for got in receiver.got]
+    oldest = await home.rows("SELECT public FROM notice ORDER BY id LIMIT 16")
+    assert set(names[1:17]) == {str(row["public"]) for row in oldest}
+
+
+async def test_what_is_under_way_is_not_sent_a_second_time_by_the_delivery_of_another(
+    home: House, box: Outbox, receiver: Hook
+) -> None:
+    await notices(home)
+    await notices(home)
+    receiver.answer = lambda _: Answer(wait=0 if len(receiver.got) == 1 else 0.5)
+
+    sending = asyncio.create_task(box.send_due())
+    await asyncio.sleep(0.3)
+    assert [state for state, _ in await tried(home)].count("sent") == 1
+    assert await box.send_due() == 0
+    await sending
+
+    assert len(receiver.got) == 2
+
+
+async def test_a_notice_that_always_fails_is_not_used_up_by_the_deliveries_of_others(
+    home: House, box: Outbox, receiver: Hook, clock: StillClock
+) -> None:
+    await notices(home)
+    odd = str((await recorded(home))["public"])
+    receiver.answer = lambda got: Answer(500 if got.headers["webhook-id"] == odd else 204)
+
+    for _ in range(40):
+        clock.at += timedelta(seconds=30)
+        await notices(home)
+        await home.db.execute("UPDATE notice SET due = $1 WHERE attempts = 0", clock.at)
+        await box.send_due()
+
+    state, attempts = (await tried(home))[0]
+    assert state == "waiting"
+    assert 10 < attempts <= 25
+
+
+@pytest.mark.parametrize("kind", ["call_pressed", "unknown_device"])
+async def test_a_call_is_tried_every_minute_for_four_hours_and_then_by_the_schedule(
+    home: House, box: Outbox, receiver: Hook, clock: StillClock, kind: str
+) -> None:
+    await notices(home, kind=kind)
+    receiver.answer = lambda _: Answer(503, headers={"retry-after": "3600"})
+    waits: list[timedelta] = []
+
+    while clock.at < NOW + timedelta(hours=4):
+        await box.send_due()
+        waits.append((await recorded(home))["due"] - clock.at)
+        clock.at += waits[-1]
+    receiver.answer = lambda _: Answer(503)
+    await box.send_due()
+
+    row = await recorded(home)
+    assert set(waits) == {timedelta(seconds=60)}
+    assert row["state"] == "waiting"
+    assert timedelta(hours=4.5) <= row["due"] - clock.at <= timedelta(hours=5.5)
+
+
+async def test_pressed_again_is_told_after_the_first_press_and_never_before(
+    home: House, pool: Pool, box: Outbox, receiver: Hook, clock: StillClock
+) -> None:
+    await notices(home, "alert.raised", "alert.again", kind="call_pressed")
+    receiver.answers(500, 204, 204)
+
+    await box.send_due()
+    assert await box.send_due() == 0
+    assert await tried(home) == [("waiting", 1), ("waiting", 0)]
+    first = (await home.rows("SELECT due FROM notice ORDER BY id"))[0]
+    assert await next_due(pool, ["webhook"]) == first["due"]
+    clock.at += timedelta(seconds=6)
+    assert [await box.send_due(), await box.send_due()] == [1, 1]
+
+    assert await tried(home) == [("sent", 2), ("sent", 1)]
+    assert [json.loads(got.body)["type"] for got in receiver.got] == [
+        "alert.raised",
+        "alert.raised",
+        "alert.again",
+    ]
+
+
 def test_after_every_attempt_the_pause_is_the_schedules_with_some_spread() -> None:
     assert len({pause_after(1, None) for _ in range(20)}) > 1
 
@@ -298,7 +411,8 @@ def test_after_every_attempt_the_pause_is_the_schedules_with_some_spread() -> No
 async def test_two_outboxes_send_each_notice_once(
     home: House, box: Outbox, receiver: Hook, clock: StillClock
 ) -> None:
-    await notices(home, 60)
+    for _ in range(60):
+        await notices(home)
     async with (
         connect(home.settings(), "notify") as pool,
         webhook(receiver.url, SECRET, production=True) as channel,
@@ -429,12 +543,12 @@ async def test_from_a_stored_press_to_its_notice_takes_less_than_a_tenth_of_a_se
 
 
 async def test_a_slow_answer_does_not_delay_the_next_notice(home: House, receiver: Hook) -> None:
-    citizen, button = await pressing(home)
+    calling = [await pressing(home) for _ in range(9)]
     receiver.answer = lambda _: Answer(wait=3 if len(receiver.got) <= 8 else 0)
     async with running(home, receiver):
         start = asyncio.get_running_loop().time()
-        for number in range(9):
-            press = Seen(button, Kind.CALL_PRESSED, datetime.now(UTC), value=float(number))
+        for citizen, button in calling:
+            press = Seen(button, Kind.CALL_PRESSED, datetime.now(UTC), value=1.0)
             await home.deliver([citizen], [press])
         ninth = (await got(receiver, 9))[8]
 
