@@ -352,12 +352,13 @@ class _Task:
         self.next = earliest([again, *(one.judgement.next for one in self._judged)])
 
     def _window(self, rule: Rule[Any], known: Facts) -> Window:
+        told_by_other = rule.of_home and not self.claimed.speaks
         return Window(
             self.claimed.zone,
             self.starts[rule.name],
             self._now,
             tuple(known.heard[rule.name]),
-            tuple(known.contacts),
+            () if told_by_other else tuple(known.contacts),
             tuple(known.doses),
         )
 

@@ -89,4 +89,5 @@ RULE = Rule(
     defaults=Settings(),
     history_after=timedelta(0),
     joins=True,
+    of_home=True,
 )

@@ -114,7 +114,8 @@ class Rule(Generic[S]):
     fact its window must begin. What has ended longer than `history_after` before it was found
     becomes history and wakes nobody; None: it alerts however late it was found. It is late when
     found more than `late_after` after it began. Findings of a rule that `joins` go to an open
-    alert of the same kind.
+    alert of the same kind. A rule `of_home` is about the home's boxes, whoever lives there: one
+    of its citizens is shown the contacts.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Rule(Generic[S]):
     late_after: timedelta = timedelta(minutes=15)
     history_after: timedelta | None = None
     joins: bool = False
+    of_home: bool = False
 
     def configured(self, stored: object) -> S:
         """Return the settings of a stored rule version, defaults filled in.

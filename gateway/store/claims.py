@@ -20,12 +20,16 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A citizen whom nobody else judges until this transaction ends."""
+    """A citizen whom nobody else judges until this transaction ends.
+
+    `speaks`: what concerns the whole home is told once, in the case of this one of its citizens.
+    """
 
     citizen: Citizen
     district: int
     home: int
     zone: str
+    speaks: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,12 @@ _PENDING = """
     FOR UPDATE SKIP LOCKED
 """
 _CITIZENS = """
-    SELECT c.municipality, c.id, c.district, c.home, h.zone
+    SELECT c.municipality, c.id, c.district, c.home, h.zone,
+           NOT EXISTS (
+               SELECT FROM citizen o
+               WHERE o.municipality = c.municipality AND o.home = c.home
+                 AND o.district = c.district AND o.id < c.id
+           ) AS speaks
     FROM unnest($1::integer[], $2::integer[]) AS w (municipality, id)
     JOIN citizen c ON c.municipality = w.municipality AND c.id = w.id
     JOIN home h ON h.municipality = c.municipality AND h.id = c.home
@@ -147,6 +156,7 @@ async def claim(db: Connection, citizens: Collection[Citizen]) -> dict[Citizen, 
             district=row["district"],
             home=row["home"],
             zone=row["zone"],
+            speaks=row["speaks"],
         )
         for row in rows
     )

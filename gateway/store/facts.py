@@ -45,7 +45,8 @@ _HEARD = """
     ) o
     ORDER BY o.occurred, o.device, o.kind, o.value, o.code, p.id
 """
-# Calls of devices that are ours and were placed nowhere, of whoever lived where they were heard.
+# Calls of devices that are ours and were placed nowhere, of whoever lived where they were heard:
+# of several who still live together, the first is told.
 _UNPLACED = """
     SELECT w.municipality, w.citizen, w.rule, NULL::integer AS placement, '' AS role, '' AS room,
            o.device, o.kind, o.occurred, o.received, o.value, o.code, o.clock
@@ -63,6 +64,14 @@ _UNPLACED = """
         SELECT FROM placement p
         WHERE p.municipality = u.municipality AND p.device = u.device
           AND p."from" <= o.occurred AND o.occurred < COALESCE(p."to", 'infinity')
+    )
+    AND NOT EXISTS (
+        SELECT FROM citizen me
+        JOIN citizen first ON first.municipality = me.municipality AND first.home = me.home
+                          AND first.district = me.district AND first.id < me.id
+        JOIN unplaced_call f ON f.municipality = first.municipality AND f.citizen = first.id
+                            AND f.device = u.device AND f.occurred = u.occurred
+        WHERE me.municipality = u.municipality AND me.id = u.citizen
     )
     ORDER BY o.occurred, o.device, o.kind, o.value, o.code
 """
