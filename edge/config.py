@@ -14,6 +14,8 @@ from edge.files import write_atomically
 
 FORMAT = 1
 """The version of the configuration that this module reads."""
+CONFIG = "config.json"
+"""The file's name in the box's home folder."""
 
 _log = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")

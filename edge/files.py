@@ -1,6 +1,7 @@
-"""Writes a file whole or not at all."""
+"""Writes a file whole or not at all, and renames one that must not be used."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -23,6 +24,17 @@ def write_atomically(
     new.replace(path)
     if durable:
         sync_folder(path.parent)
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a file, and what SQLite keeps beside it; its new name, used by no other. OSError."""
+    number = len(list(path.parent.glob(f"{path.name}.{why}-*[0-9]")))
+    aside = path.with_name(f"{path.name}.{why}-{number}")
+    for end in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    sync_folder(path.parent)
+    return aside
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,18 +6,30 @@ import hashlib
 import hmac
 import http.client
 import json
+import os
 import re
 import ssl
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from edge.aside import joined_as, set_box_aside
+from edge.disk import only_writer
 from edge.identity import BadIdentity, Identity, read_identity
+from edge.status import SPOOL
 
 PREFIX = "trygport1."
 """What every code begins with; the digit is the version of its form."""
 PATIENCE = 20.0
 """Seconds for the gateway to connect and to answer, each."""
+
+LONGEST_WAIT = 120
+"""Seconds that joining waits by itself when the gateway asks it to, at most."""
+TRIES = 4
+"""Times that the gateway is asked before a person is told to wait."""
 
 _MOST = 65_536
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(:[0-9]{1,5})?")
@@ -37,6 +49,14 @@ class Refused(Exception):
 
 class Unreachable(Exception):
     """No gateway answers at the code's address. Nothing was used up: try again."""
+
+
+class Busy(Exception):
+    """Too many joined from here: the gateway has not looked at the code. Wait `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many boxes join from here; wait {seconds} seconds, then try again")
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,22 +95,62 @@ def _code(parts: list[object]) -> Code:
     return Code(address=address, fingerprint=plain, edge=edge, secret=secret)
 
 
-def join(code: Code, home: Path, *, version: str) -> Identity:
-    """Ask for the identity and keep it in the home folder.
+def join(
+    code: Code,
+    home: Path,
+    *,
+    version: str,
+    tell: Callable[[str], None] = lambda _: None,
+    wait: Callable[[float], None] = time.sleep,
+) -> Identity:
+    """Ask for the identity and keep it in the home folder; `tell` is told what people should know.
 
-    Raises WrongGateway, Refused, Unreachable, and OSError when the folder cannot be written.
+    What the box kept under another id is set aside first: it must not be sent under this one.
+    Raises WrongGateway, Refused, Busy, Unreachable, SpoolTaken when an agent runs as another box,
+    and OSError when the folder cannot be written.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     probe = home / ".writable"  # before the code is used up, not after
     probe.write_bytes(b"")
     probe.unlink()
-    identity = ask(code, version=version)
-    identity.write(home)
+    before = joined_as(home)
+    if before in (None, code.edge):
+        identity = _ask_patiently(code, version, tell, wait)
+        identity.write(home)
+        return identity
+    with _alone(home):
+        identity = _ask_patiently(code, version, tell, wait)
+        for path in set_box_aside(home, before or ""):
+            tell(f"this was box {before} before; what it kept is not sent, it is in {path}")
+        identity.write(home)
     return identity
 
 
+@contextmanager
+def _alone(home: Path) -> Generator[None]:
+    lock = only_writer(home / SPOOL)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _ask_patiently(
+    code: Code, version: str, tell: Callable[[str], None], wait: Callable[[float], None]
+) -> Identity:
+    for _ in range(TRIES - 1):
+        try:
+            return ask(code, version=version)
+        except Busy as busy:
+            if busy.seconds > LONGEST_WAIT:
+                raise
+            tell(f"the gateway is busy: trying again in {busy.seconds} seconds")
+            wait(busy.seconds)
+    return ask(code, version=version)
+
+
 def ask(code: Code, *, version: str) -> Identity:
-    """The gateway's answer to the code. Raises WrongGateway, Refused, Unreachable."""
+    """The gateway's answer to the code. Raises WrongGateway, Refused, Busy, Unreachable."""
     connection = http.client.HTTPSConnection(
         code.address, timeout=PATIENCE, context=_by_fingerprint_alone()
     )
@@ -121,6 +181,8 @@ def _answer(connection: http.client.HTTPSConnection, code: Code, version: str) -
     said = answer.read(_MOST)
     if answer.status >= 500:  # noqa: PLR2004 - HTTP: the server's own trouble
         raise Unreachable(f"{code.address} answers {answer.status} {answer.reason}")
+    if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS:
+        raise Busy(_seconds(answer.headers.get("Retry-After")))
     if answer.status not in (200, 201):
         raise Refused(f"{answer.status} {_detail(said) or answer.reason}")
     try:
@@ -130,6 +192,11 @@ def _answer(connection: http.client.HTTPSConnection, code: Code, version: str) -
     if identity.edge != code.edge:
         raise Unreachable(f"{code.address} answers for another box")
     return identity
+
+
+def _seconds(said: str | None) -> int:
+    """Retry-After in its form of seconds (RFC 9110, 10.2.3); a minute when it says nothing."""
+    return max(1, int(said)) if said is not None and re.fullmatch("[0-9]{1,6}", said) else 60
 
 
 def _detail(said: bytes) -> str:

@@ -14,12 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 from adapters.frame import Frame, Lane
-from edge.config import ConfigFile
+from edge.aside import OWNER, set_box_aside
+from edge.clock import Clock
+from edge.config import CONFIG, ConfigFile
 from edge.disk import SpoolTaken
 from edge.heartbeat import Heartbeat
 from edge.heartbeat import Reader as ReaderState
 from edge.identity import BadIdentity, Identity, NotJoined, identity_of
-from edge.join import BadCode, Refused, Unreachable, WrongGateway, join, read_code
+from edge.join import BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
 from edge.reader import Reader
 from edge.room import RESERVE
 from edge.settings import BadSetting, Settings
@@ -37,6 +39,7 @@ _TROUBLES: dict[type[Exception], tuple[int, str]] = {
     NotJoined: (NOT_JOINED, "this box has not joined: edge join CODE"),
     BadIdentity: (NOT_JOINED, "the identity cannot be read: edge join CODE"),
     Unreachable: (NO_GATEWAY, "no gateway answered; the code is still good"),
+    Busy: (NO_GATEWAY, "the gateway did not look at the code, which is still good"),
     Refused: (REFUSED, "the gateway refuses the code"),
     WrongGateway: (WRONG_GATEWAY, "not the gateway of the code; nothing was told to it"),
     SpoolTaken: (TAKEN, "an agent is running already"),
@@ -92,9 +95,18 @@ def _root(trouble: Exception) -> Exception:
 
 
 def _join(settings: Settings, asked: argparse.Namespace) -> int:
-    identity = join(read_code(asked.code), settings.home, version=_version())
+    identity = join(
+        read_code(asked.code),
+        settings.home,
+        version=_version(),
+        tell=_tell,
+    )
     sys.stdout.write(f"joined as {identity.edge}; start it with: edge run\n")
     return OK
+
+
+def _tell(words: str) -> None:
+    sys.stderr.write(f"edge: {words}\n")
 
 
 def _status(settings: Settings, asked: argparse.Namespace) -> int:
@@ -111,11 +123,28 @@ def _run(settings: Settings, _: argparse.Namespace) -> int:
     identity = identity_of(settings)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = settings.make_clock()
-    with Spool(
-        settings.home / SPOOL, clock, keep_days=settings.keep_days, reserve=RESERVE
-    ) as spool:
+    with _own_spool(settings, clock, identity.edge) as spool:
         asyncio.run(_Agent(settings, identity, spool).run())
     return OK
+
+
+def _own_spool(settings: Settings, clock: Clock, edge: str) -> Spool:
+    """The spool of this box; one that holds another box's frames is set aside."""
+
+    def opened() -> Spool:
+        path = settings.home / SPOOL
+        return Spool(path, clock, keep_days=settings.keep_days, reserve=RESERVE)
+
+    spool = opened()
+    owner = spool.recall(OWNER)
+    if owner not in (None, edge):
+        spool.close()
+        for path in set_box_aside(settings.home, owner or ""):
+            _log.warning("this was box %s before; what it kept is not sent: %s", owner, path)
+        spool = opened()
+    if spool.recall(OWNER) is None:
+        spool.remember(OWNER, edge)
+    return spool
 
 
 class _Agent:
@@ -126,7 +155,7 @@ class _Agent:
         self._settings = settings
         self._identity = identity
         self._spool = spool
-        self._config = ConfigFile(settings.home / "config.json")
+        self._config = ConfigFile(settings.home / CONFIG)
         self._unkept = 0
         self._beat = Heartbeat(spool=spool, clock=clock, version=_version())
         self._uplink = Uplink(

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from edge.disk import SCHEMA, connect
-from edge.files import sync_folder
+from edge.files import set_aside
 
 _SPOILT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY = 0xFF  # the lowest byte of SQLite's error codes; the rest tells more exactly where
@@ -23,7 +23,7 @@ def mend(path: Path) -> Path | None:
     """
     if not path.exists() or _is_whole(path):
         return None
-    aside = _set_aside(path)
+    aside = set_aside(path, "spoilt")
     with closing(connect(path, "FULL")) as new:
         new.executescript(SCHEMA)
         saved = _copy(aside, new)
@@ -39,16 +39,6 @@ def _is_whole(path: Path) -> bool:
         if error.sqlite_errorcode & _PRIMARY not in _SPOILT:
             raise
         return False
-
-
-def _set_aside(path: Path) -> Path:
-    number = len(list(path.parent.glob(f"{path.name}.spoilt-*")))
-    aside = path.with_name(f"{path.name}.spoilt-{number}")
-    for end in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
-    sync_folder(path.parent)
-    return aside
 
 
 def _copy(aside: Path, new: sqlite3.Connection) -> int:

@@ -17,9 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.runtime.certificate import Certificate, certificate
+from edge.config import CONFIG
+from edge.disk import SpoolTaken
 from edge.identity import FILE, BadIdentity, NotJoined, identity_of, read_identity
-from edge.join import BadCode, Refused, Unreachable, WrongGateway, join, read_code
+from edge.join import TRIES, BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
 from edge.settings import BadSetting, Settings
+from edge.spool import Spool
+from edge.status import SPOOL
+from tests.edge.frames import HandClock, heard
 
 EDGE = "2f3c7a52-4d7e-4c54-9d8b-4a5d6e3f2a10"
 SECRET = "hemmeligt-og-kun-en-gang"  # noqa: S105 - of this file's own gateway
@@ -40,6 +45,7 @@ class JoinServer:
     status: int = 200
     body: bytes = json.dumps(ANSWER).encode()
     address: str = ""
+    busy: list[str | None] = field(default_factory=list[str | None])
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
 
     def code(self, *, fingerprint: str | None = None, address: str | None = None) -> str:
@@ -61,6 +67,13 @@ def serving(folder: Path, **how: Any) -> Generator[JoinServer]:
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             made.told.append((self.path, json.loads(self.rfile.read(length))))
+            if made.busy:
+                self.send_response(429)
+                if (seconds := made.busy.pop(0)) is not None:
+                    self.send_header("Retry-After", seconds)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             self.send_response(made.status)
             self.send_header("Content-Length", str(len(made.body)))
             self.end_headers()
@@ -118,6 +131,79 @@ def test_a_used_code_is_refused_in_the_gateways_own_words(tmp_path: Path) -> Non
         join(read_code(gateway.code()), tmp_path / "box", version="0")
 
     assert "Koden er brugt." in str(refused.value)
+
+
+def test_a_busy_gateway_is_waited_for_and_asked_again(tmp_path: Path) -> None:
+    waited, said = list[float](), list[str]()
+
+    with serving(tmp_path, busy=["7", None]) as gateway:
+        code = read_code(gateway.code())
+        identity = join(code, tmp_path / "box", version="0", tell=said.append, wait=waited.append)
+
+    assert (identity.edge, waited) == (EDGE, [7, 60])
+    assert "7 seconds" in said[0]
+
+
+@pytest.mark.parametrize(("busy", "asked"), [(["900"], 1), (["1"] * 9, TRIES)])
+def test_a_gateway_that_stays_busy_says_for_how_long(
+    tmp_path: Path, busy: list[str], asked: int
+) -> None:
+    with serving(tmp_path, busy=list(busy)) as gateway, pytest.raises(Busy) as told:
+        join(read_code(gateway.code()), tmp_path / "box", version="0", wait=lambda _: None)
+
+    assert told.value.seconds == int(busy[0])
+    assert len(gateway.told) == asked
+    assert not (tmp_path / "box" / FILE).exists()
+
+
+def joined_before(home: Path, edge: str) -> None:
+    """A box that was `edge` and still has a frame, its configuration and a receipt to wait for."""
+    home.mkdir()
+    read_identity(json.dumps(ANSWER | {"edge": edge}).encode()).write(home)
+    (home / CONFIG).write_text("{}")
+    with Spool(home / SPOOL, HandClock()) as spool:
+        spool.append(heard(1), "urgent")
+
+
+def test_what_was_kept_as_another_box_is_set_aside_and_said(tmp_path: Path) -> None:
+    home, said = tmp_path / "box", list[str]()
+    joined_before(home, "another-box")
+
+    with serving(tmp_path) as gateway:
+        join(read_code(gateway.code()), home, version="0", tell=said.append)
+
+    aside = [home / f"{name}.of-another-box-0" for name in (SPOOL, CONFIG)]
+    assert [str(path) in words for path, words in zip(aside, said, strict=True)] == [True, True]
+    assert not (home / SPOOL).exists()
+    assert not (home / CONFIG).exists()
+    with Spool(aside[0], HandClock()) as kept:
+        assert kept.depth("urgent") == 1
+
+
+def test_a_box_that_joins_again_as_itself_keeps_what_it_has(tmp_path: Path) -> None:
+    home = tmp_path / "box"
+    joined_before(home, EDGE)
+
+    with serving(tmp_path) as gateway:
+        join(read_code(gateway.code()), home, version="0")
+
+    assert (home / CONFIG).exists()
+    with Spool(home / SPOOL, HandClock()) as kept:
+        assert kept.depth("urgent") == 1
+
+
+def test_a_box_that_runs_as_another_is_stopped_before_its_code_is_used_up(tmp_path: Path) -> None:
+    home = tmp_path / "box"
+    joined_before(home, "another-box")
+
+    with (
+        serving(tmp_path) as gateway,
+        Spool(home / SPOOL, HandClock()),
+        pytest.raises(SpoolTaken),
+    ):
+        join(read_code(gateway.code()), home, version="0")
+
+    assert gateway.told == []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from deploy.runtime.paths import ROOT
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Advertisement, Peripheral
 from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, USAGE
+from edge.spool import Spool
+from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import EPOCH, SOON, gateway
 
 BOX = "box-12"
@@ -209,6 +211,25 @@ async def test_a_second_agent_in_one_home_is_refused(broker: Broker, tmp_path: P
         ended, _, complaint = await edge("run", home=tmp_path, **to(broker))
 
     assert (ended, "running already" in complaint) == (TAKEN, True)
+
+
+async def test_frames_of_another_box_are_not_sent_under_this_ones_name(
+    broker: Broker, tmp_path: Path
+) -> None:
+    with Spool(tmp_path / "spool.sqlite", HandClock()) as spool:
+        spool.remember("edge", "another-box")
+        spool.append(heard(1), "urgent")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+
+    async with gateway(broker, BOX) as there:
+        async with running(tmp_path, **to(broker), EDGE_RADIO="no"):
+            await there.sees(lambda: there.states)
+            await asyncio.sleep(0.5)
+        started = there.states[0]
+        assert (started["config"], started["urgent"]["depth"], there.batches) == (0, 0, [])
+
+    assert (tmp_path / "spool.sqlite.of-another-box-0").exists()
+    assert (tmp_path / "config.json.of-another-box-0").exists()
 
 
 async def test_the_status_of_a_box_that_never_ran_can_be_asked(tmp_path: Path) -> None:

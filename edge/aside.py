@@ -1,0 +1,28 @@
+"""Sets aside what a box kept as another one, so that nothing is sent under a wrong name."""
+
+from pathlib import Path
+
+from edge.config import CONFIG
+from edge.files import set_aside
+from edge.identity import FILE, BadIdentity, read_identity
+from edge.status import SPOOL
+
+OWNER = "edge"
+"""The name under which a spool notes whose frames it holds."""
+
+
+def joined_as(home: Path) -> str | None:
+    """The id that this box has now; None when it has none that can be read."""
+    try:
+        return read_identity((home / FILE).read_bytes()).edge
+    except (FileNotFoundError, BadIdentity):
+        return None
+
+
+def set_box_aside(home: Path, edge: str) -> list[Path]:
+    """Rename the spool and the configuration of a box; where they are now. Raises OSError.
+
+    Nothing is deleted: under their old names again, with the old identity, they are still good.
+    """
+    kept = [path for path in (home / SPOOL, home / CONFIG) if path.exists()]
+    return [set_aside(path, f"of-{edge}") for path in kept]
