@@ -29,7 +29,7 @@ class Claimed:
     district: int
     home: int
     zone: str
-    speaks: bool
+    speaks: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
