@@ -1,4 +1,4 @@
-"""A box is added with a one-time CODE, and joins with it for an account at the broker."""
+"""A box is added with a one-time CODE, joins with it for a broker account, is moved, is ended."""
 
 import argparse
 import asyncio
@@ -69,7 +69,8 @@ async def admit(pool: Pool, settings: Settings) -> None:
     Raises Cannot when the broker's files cannot be written.
     """
     try:
-        await boxes.write_accounts(pool, _writer(settings))
+        async with pool.acquire() as db:
+            await boxes.write_accounts(db, _writer(settings))
     except OSError as error:
         raise Cannot(f"the broker's files: {error.strerror}") from error
 
@@ -99,12 +100,17 @@ def fingerprint(certificate: Path) -> str:
 
 
 def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not name its type
-    """Adds `edges add` and `edges list`."""
+    """Adds `edges add`, `edges end`, `edges move` and `edges list`."""
     parser = subparsers.add_parser("edges", help="the boxes in the homes")
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="a box that may join; prints its id and its CODE, once")
     add.add_argument("--home", type=UUID, help="the home it will listen in")
     add.add_argument("--municipality", help="needed while it has no home")
+    end = actions.add_parser("end", help="a lost box: its account, code and home are taken away")
+    end.add_argument("name", metavar="NAME", help="the box's id, as `edges list` shows it")
+    move = actions.add_parser("move", help="a box that listens in another home from now on")
+    move.add_argument("name", metavar="NAME")
+    move.add_argument("--home", type=UUID, required=True)
     actions.add_parser("list", help="every box: its home, whether it joined and is in contact")
 
 
@@ -114,6 +120,11 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
         async with connect_owner(settings) as db:
             if arguments.action == "add":
                 await _add(db, arguments, settings)
+            elif arguments.action == "end":
+                await _end(db, arguments.name, settings)
+            elif arguments.action == "move":
+                now = clock_from(settings.clock).now()
+                await boxes.move_box(db, arguments.name, arguments.home, now)
             else:
                 await _list(db)
     except (Cannot, UnknownName, LookupError) as refused:
@@ -139,6 +150,20 @@ async def _add(db: Connection, arguments: argparse.Namespace, settings: Settings
     print(code(settings.public_address, seen, name, secret))  # noqa: T201
 
 
+async def _end(db: Connection, name: str, settings: Settings) -> None:
+    """First the database, where it holds for good, then the broker's file.
+
+    Raises Cannot when the broker is not told: it may be tried again.
+    """
+    await boxes.end_box(db, name, clock_from(settings.clock).now())
+    if settings.broker_password_file is None:
+        raise Cannot("the box is ended, but without GATEWAY_BROKER_PASSWORD_FILE no broker is told")
+    try:
+        await boxes.write_accounts(db, _writer(settings))
+    except (OSError, ValueError) as error:
+        raise Cannot(f"the box is ended, but the broker is not told: {error}") from error
+
+
 async def _whose(db: Connection, arguments: argparse.Namespace) -> int:
     """The municipality named, or the home's."""
     if arguments.municipality is not None:
@@ -154,5 +179,6 @@ async def _whose(db: Connection, arguments: argparse.Namespace) -> int:
 async def _list(db: Connection) -> None:
     for box in await boxes.boxes(db):
         joined = f"joined {box.joined:%Y-%m-%d %H:%M} UTC" if box.joined else "not joined"
+        joined = "ended" if box.ended else joined
         contact = "in contact" if box.contact else "no contact"
         print(f"{box.name}  {box.municipality}  home {box.home or '-'}  {joined}  {contact}")  # noqa: T201

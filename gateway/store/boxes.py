@@ -1,4 +1,4 @@
-"""The boxes: added with a one-time secret, joined with it once."""
+"""The boxes: added with a one-time secret, joined with it once, moved, and shut out."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +33,7 @@ class Box:
     home: UUID | None
     joined: datetime | None
     contact: bool
+    ended: bool
 
 
 async def add_box(
@@ -99,9 +100,9 @@ async def join_box(
         await db.execute("NOTIFY config")
 
 
-async def write_accounts(pool: Pool, write: Write) -> None:
+async def write_accounts(db: Connection, write: Write) -> None:
     """Give `write` every box's account, as `join_box` does, though nobody joins."""
-    async with pool.acquire() as db, db.transaction():
+    async with db.transaction():
         await db.execute("SELECT pg_advisory_xact_lock($1)", _JOINING)
         await write(await _accounts(db))
 
@@ -111,6 +112,84 @@ async def _accounts(db: Connection) -> list[tuple[str, str]]:
         "SELECT name, broker_password FROM edge WHERE broker_password IS NOT NULL ORDER BY name"
     )
     return [(row["name"], row["broker_password"]) for row in rows]
+
+
+_LOCKED = """
+    SELECT municipality, id, home, broker_password IS NULL AND join_hash IS NULL AS ended
+    FROM edge WHERE name = $1 FOR UPDATE
+"""
+
+
+async def end_box(db: Connection, name: str, now: datetime) -> None:
+    """The box is lost: it has no account, no home and no contact; its silence calls nobody.
+
+    Again is the same. Raises LookupError for an unknown box. `write_accounts` must follow.
+    """
+    async with db.transaction():
+        box = await db.fetchrow(_LOCKED, name)
+        if box is None:
+            raise LookupError(f"there is no box {name}")
+        await db.execute(
+            "UPDATE edge SET broker_password = NULL, join_hash = NULL, join_expires = NULL, "
+            "home = NULL, config_version = config_version + 1 WHERE municipality = $1 AND id = $2",
+            box["municipality"],
+            box["id"],
+        )
+        await db.execute(
+            """
+            UPDATE contact SET "to" = GREATEST("from", $3), ended_by = 'stopped', sure_from = $3
+            WHERE municipality = $1 AND edge = $2 AND "to" IS NULL
+            """,
+            box["municipality"],
+            box["id"],
+            now,
+        )
+        await _tell(db, box["municipality"], [box["home"]], now)
+
+
+async def move_box(db: Connection, name: str, home: UUID, now: datetime) -> None:
+    """The box listens in that home from now on, and no more where it was.
+
+    Raises LookupError for a box that is unknown or shut out, and for a home that its municipality
+    has not.
+    """
+    async with db.transaction():
+        box = await db.fetchrow(_LOCKED, name)
+        if box is None or box["ended"]:
+            raise LookupError(f"there is no box {name}" + (", it was ended" if box else ""))
+        number = await db.fetchval(
+            "SELECT id FROM home WHERE municipality = $1 AND public = $2", box["municipality"], home
+        )
+        if number is None:
+            raise LookupError(f"the box's municipality has no home {home}")
+        await db.execute(
+            "UPDATE edge SET home = $3, config_version = config_version + 1 "
+            "WHERE municipality = $1 AND id = $2",
+            box["municipality"],
+            box["id"],
+            number,
+        )
+        await _tell(db, box["municipality"], [box["home"], number], now)
+
+
+async def _tell(
+    db: Connection, municipality: int, homes: Sequence[int | None], now: datetime
+) -> None:
+    """Who lives there is judged anew, and the box is told what it must hear."""
+    await db.execute(
+        """
+        INSERT INTO deadline (municipality, citizen, due)
+        SELECT $1, id, $3 FROM citizen
+        WHERE municipality = $1 AND home = ANY ($2::integer[]) ORDER BY id
+        ON CONFLICT (municipality, citizen) DO UPDATE SET due = LEAST(deadline.due, excluded.due)
+        """,
+        municipality,
+        homes,
+        now,
+    )
+    await db.execute("NOTIFY home")
+    await db.execute("NOTIFY config")
+    await db.execute("NOTIFY pending")
 
 
 async def municipality_of(db: Connection, home: UUID) -> int | None:
@@ -124,7 +203,8 @@ async def boxes(db: Connection) -> list[Box]:
         """
         SELECT e.name, m.name AS municipality, h.public AS home, e.joined,
                EXISTS (SELECT FROM contact c WHERE c.municipality = e.municipality
-                       AND c.edge = e.id AND c."to" IS NULL) AS contact
+                       AND c.edge = e.id AND c."to" IS NULL) AS contact,
+               e.broker_password IS NULL AND e.join_hash IS NULL AS ended
         FROM edge e
         JOIN municipality m ON m.id = e.municipality
         LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
