@@ -1,9 +1,11 @@
 """One MQTT 5 connection to the broker; the one file of the edge that imports paho."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self, cast
 from urllib.parse import urlsplit
@@ -18,6 +20,9 @@ from edge.run import PACKET_LIMIT
 
 CONNECTING = 10.0
 """Seconds for a broker to take the connection and to answer CONNECT, each."""
+
+LEAVING = 1.0
+"""Seconds for a broker to close after our DISCONNECT."""
 
 _SMALLEST_PACKET = 4_096
 _IGNORE_TIMES = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name
@@ -144,6 +149,19 @@ class Line:
             connection.close()
             self._acked(None, 0)
 
+    async def leave(self) -> None:
+        """DISCONNECT, wait until the broker has closed too, and leave nothing behind.
+
+        Closed at once, with the broker's last words unread, the system would answer them with a
+        reset, which takes back the DISCONNECT where it was not read yet: the last will would speak.
+        """
+        held = None
+        if self._lost is None and self._socket is not None:
+            held = socket.socket(fileno=os.dup(self._socket.fileno()))  # paho closes its own
+        self.close()
+        if held is not None:
+            await _closed(held)
+
     def close(self) -> None:
         """DISCONNECT if the connection lives; in any case nothing is left behind."""
         if self._lost is None and self._socket is not None:
@@ -258,6 +276,16 @@ class Line:
 
     def _on_socket_close(self, *_: object) -> None:
         self._forget_socket()
+
+
+async def _closed(connection: socket.socket) -> None:
+    """Say that nothing more comes and read on, for a second at most, until the broker closes."""
+    with connection, suppress(OSError, TimeoutError):
+        connection.settimeout(0)
+        connection.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(LEAVING):
+            while await asyncio.get_running_loop().sock_recv(connection, 65_536):
+                pass
 
 
 def _deafen(client: Client) -> None:

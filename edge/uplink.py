@@ -124,7 +124,7 @@ class Uplink:
             raise
         finally:
             self._line = None
-            line.close()
+            await line.leave()
 
     async def _serve(self, line: Line) -> None:
         """Send and take in until the line is lost or must be opened anew."""
