@@ -23,6 +23,8 @@ UNSURE = 180.0
 """Seconds after our own connecting in which a box that we have not heard may be on its way back."""
 
 _LOOKS = 10.0
+_SECOND = 1.0  # the broker tells its uptime in whole ones
+_SKEW = 5.0  # seconds between the clocks of a box and of the gateway, both synchronised
 _LARGEST = 4_096  # bytes of a state message
 _log = log.get(__name__)
 
@@ -66,13 +68,18 @@ class Contacts:
         subscriber: Subscriber,
         *,
         running: Callable[[str, int], None] = lambda _edge, _config: None,
+        broker_since: Callable[[], float | None] = lambda: None,
+        unsure: float = UNSURE,
     ) -> None:
         self._pool = pool
         self._known = known
         self._clock = clock
         self._subscriber = subscriber
         self._running = running
+        self._broker_since = broker_since
+        self._unsure = unsure
         self._heard: dict[str, float] = {}
+        self._kept: dict[str, int] = {}
         self._open: set[str] | None = None
 
     def heard(self, deliveries: Iterable[Delivery]) -> None:
@@ -107,7 +114,7 @@ class Contacts:
                 await self._look()
             except DatabaseDown as down:
                 _log.warning("contact cannot be written", why=str(down))
-            await asyncio.sleep(_LOOKS)
+            await asyncio.sleep(min(_LOOKS, self._unsure / 4))
 
     async def _look(self) -> None:
         if self._open is None:
@@ -116,12 +123,39 @@ class Contacts:
             await self._end(name, "stale")
 
     def silent(self) -> list[str]:
-        """The boxes in contact that have not been heard for too long while we could hear."""
+        """The boxes in contact that have not been heard for too long while we could hear.
+
+        A broker that has started anew keeps no last will of before: a box that died with it is
+        never called lost, but one that lives has come back with a birth by the time we are sure.
+        """
         since = self._subscriber.connected_at
         if since is None or self._open is None:
             return []
         limit = asyncio.get_running_loop().time() - STALE
-        return [name for name in self._open if max(self._heard.get(name, 0), since) < limit]
+        started = self._started_with_us(since)
+        return [
+            name
+            for name in self._open
+            if max(self._heard.get(name, 0), since) < limit
+            or (started is not None and not self._is_born_since(name, started))
+        ]
+
+    def _started_with_us(self, connected: float) -> float | None:
+        """When the broker started, if so short before we connected that all who live are heard.
+
+        None if it is not known, or not yet long enough ago. A driven clock says nothing of that.
+        """
+        started, now = self._broker_since(), asyncio.get_running_loop().time()
+        if started is None or self._clock.driven or connected - started > self._unsure:
+            return None
+        return started if now - max(started, connected) > self._unsure else None
+
+    def _is_born_since(self, name: str, started: float) -> bool:
+        """Heard by us, or its birth kept by the broker that runs now: with a last will again."""
+        age = asyncio.get_running_loop().time() - started
+        kept_since = self._clock.now_ms() - (age + _SKEW) * 1_000
+        heard = self._heard.get(name, 0) >= started - _SECOND
+        return heard or self._kept.get(name, 0) >= kept_since
 
     async def _change(self, edge: Edge, state: State, delivery: Delivery) -> None:
         if self._open is None:
@@ -130,6 +164,7 @@ class Contacts:
             await self._end(edge.name, state.state)
             return
         if delivery.retained:
+            self._kept[edge.name] = state.at
             if self._is_old(state):
                 return  # a box that died while the broker was down still "runs" there
         else:
@@ -149,17 +184,17 @@ class Contacts:
             return
         if edge is not None:
             now = self._clock.now()
-            sure_from = now + timedelta(seconds=self._unsure(name))
+            sure_from = now + timedelta(seconds=self._unsure_for(name))
             await contact.end(self._pool, edge, now, ended_by, sure_from=sure_from)
             _log.info("out of contact", edge=name, ended_by=ended_by)
         self._open.discard(name)
 
-    def _unsure(self, name: str) -> float:
+    def _unsure_for(self, name: str) -> float:
         """Seconds still to wait for a box not heard since we connected ourselves."""
         since = self._subscriber.connected_at
         if since is None or self._heard.get(name, 0) >= since:
             return 0
-        return max(0, since + UNSURE - asyncio.get_running_loop().time())
+        return max(0, since + self._unsure - asyncio.get_running_loop().time())
 
 
 def read_state(payload: bytes) -> State:

@@ -313,7 +313,11 @@ class _Line:
     def _on_subscribe(
         self, _: Client, __: object, ___: int, codes: list[ReasonCode], ____: Properties | None
     ) -> None:
-        refused = [str(code) for code in codes if code.is_failure]
+        refused = [
+            str(code)
+            for (topic, _), code in zip(self._subscriptions, codes, strict=True)
+            if code.is_failure and not topic.startswith("$")  # $SYS is Mosquitto's: done without
+        ]
         if refused:
             self._end(f"the broker refuses a subscription: {refused[0]}")
         elif not self._ready.done():

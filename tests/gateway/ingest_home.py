@@ -15,7 +15,7 @@ from deploy.runtime.services import Broker as RealBroker
 from deploy.runtime.services import OneDatabase
 from edge.line import Line, Link
 from gateway.health import Health
-from gateway.ingest.contact import Contacts
+from gateway.ingest.contact import UNSURE, Contacts
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.run import run
@@ -80,7 +80,10 @@ class Parts:
         self.known = Known(pool)
         # never connected: nothing listens on port 1
         self.subscriber = Subscriber(Broker(host="127.0.0.1", port=1), "gateway-urgent", ())
-        self.contacts = Contacts(pool, self.known, clock, self.subscriber)
+        self.broker_since: float | None = None
+        self.contacts = Contacts(
+            pool, self.known, clock, self.subscriber, broker_since=lambda: self.broker_since
+        )
         self.where = where
 
     def pipeline(self, lane: Lane = "urgent", kind: type[Pipeline] = Pipeline) -> Pipeline:
@@ -134,12 +137,17 @@ def settings(where: OneDatabase, broker: RealBroker | None = None) -> Settings:
 
 @asynccontextmanager
 async def ingest(
-    where: OneDatabase, broker: RealBroker, *, pipeline: type[Pipeline] = Pipeline
+    where: OneDatabase,
+    broker: RealBroker,
+    *,
+    pipeline: type[Pipeline] = Pipeline,
+    unsure: float = UNSURE,
 ) -> AsyncGenerator[Health]:
     """The whole stage against a real broker, on a clock that stands at noon."""
     health = Health()
     clock = StillClock(datetime.fromtimestamp(NOON / 1_000, UTC))
-    task = asyncio.create_task(run(settings(where, broker), clock, health, pipeline=pipeline))
+    stage = run(settings(where, broker), clock, health, pipeline=pipeline, unsure=unsure)
+    task = asyncio.create_task(stage)
     try:
         yield health
     finally:

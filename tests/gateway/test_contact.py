@@ -29,6 +29,12 @@ def connected_for(ingest: Parts, seconds: float) -> None:
     ingest.subscriber.connected_at = asyncio.get_running_loop().time() - seconds
 
 
+def broker_is_up_for(ingest: Parts, seconds: float | None) -> None:
+    """The broker says that it has run for so long, or nothing."""
+    now = asyncio.get_running_loop().time()
+    ingest.broker_since = None if seconds is None else now - seconds
+
+
 async def said(
     ingest: Parts, word: str, *, minutes: float = 0, retained: bool = False, **fields: Any
 ) -> None:
@@ -149,6 +155,44 @@ async def test_nobody_is_silent_while_the_gateway_cannot_hear(ingest: Parts) -> 
     assert ingest.contacts.silent() == []
 
     connected_for(ingest, STALE - 1)
+    assert ingest.contacts.silent() == []
+
+
+@pytest.mark.parametrize(
+    ("broker", "connected", "silent"),
+    [
+        (UNSURE + 30, UNSURE + 20, True),
+        (UNSURE + 30, UNSURE - 20, False),  # the living may still be on their way
+        (3 * UNSURE, UNSURE + 20, False),  # we were not there when they came back
+        (None, UNSURE + 20, False),
+    ],
+)
+async def test_a_box_that_does_not_come_back_to_a_broker_that_started_anew_is_silent(
+    ingest: Parts, *, broker: float | None, connected: float, silent: bool
+) -> None:
+    await said(ingest, "running")
+    await heard_ago(ingest, UNSURE + 60)
+    broker_is_up_for(ingest, broker)
+    connected_for(ingest, connected)
+
+    assert ingest.contacts.silent() == (["box-01"] if silent else [])
+
+    ingest.contacts.heard([delivery(batch([door()]))])
+    assert ingest.contacts.silent() == []
+
+
+async def test_a_birth_that_the_new_broker_kept_is_one_and_an_old_state_is_not(
+    ingest: Parts,
+) -> None:
+    await said(ingest, "running")
+    await heard_ago(ingest, UNSURE + 60)
+    broker_is_up_for(ingest, UNSURE + 30)
+    connected_for(ingest, UNSURE + 20)
+
+    await said(ingest, "running", retained=True, at=NOON - round(UNSURE + 50) * 1_000)
+    assert ingest.contacts.silent() == ["box-01"]
+
+    await said(ingest, "running", retained=True, at=NOON - round(UNSURE + 25) * 1_000)
     assert ingest.contacts.silent() == []
 
 

@@ -35,7 +35,11 @@ class HastyPipeline(Pipeline):
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """Gateway sessions outlive a test: on the shared broker they would answer for others."""
-    started = Broker.start(tmp_path / "broker", passwords={**GATEWAY, "box-01": "box-01"})
+    started = Broker.start(
+        tmp_path / "broker",
+        passwords={**GATEWAY, "box-01": "box-01"},
+        config_extra="sys_interval 1",  # its uptime as exact as our short waits need it
+    )
     yield started
     started.stop()
 
@@ -195,6 +199,56 @@ async def test_a_box_is_in_contact_from_its_birth_to_its_last_will(
         assert await contacts() == [("lost", AT_NOON)]
     (due,) = await look(home.dsn(), "SELECT citizen, due FROM deadline")
     assert due == {"citizen": 1, "due": AT_NOON}
+
+
+async def test_a_box_that_died_with_its_broker_is_out_of_contact_once_the_living_are_back(
+    home: OneDatabase, own_broker: Broker
+) -> None:
+    await furnish(home.dsn(), boxes=2)
+    own_broker.admit({"box-02": "box-02"})
+
+    async def ended() -> dict[str, object]:
+        rows = await look(
+            home.dsn(), "SELECT e.name, ended_by FROM contact c JOIN edge e ON e.id = c.edge"
+        )
+        return {row["name"]: row["ended_by"] for row in rows}
+
+    async with ingest(home, own_broker, unsure=3.0) as health:
+        await until(lambda: health.ready)
+        async with Box(own_broker) as dying, Box(own_broker, "box-02") as living:
+            for box in (dying, living):
+                box.say(state("running", at=NOON - 60_000), "state")
+            async with asyncio.timeout(5):
+                while len(await ended()) < 2:  # noqa: ASYNC110 - no event of ours
+                    await asyncio.sleep(0.05)
+            await asyncio.to_thread(own_broker.kill)
+        await asyncio.sleep(1.5)  # the broker tells its age in whole seconds
+        await asyncio.to_thread(own_broker.restart)
+
+        async with Box(own_broker, "box-02") as living:
+            living.say(state("running"), "state")
+            async with asyncio.timeout(15):
+                while "stale" not in (await ended()).values():  # noqa: ASYNC110 - no event of ours
+                    await asyncio.sleep(0.1)
+            assert await ended() == {"box-01": "stale", "box-02": None}
+
+
+async def test_a_gateway_that_starts_anew_ends_no_contact_of_a_quiet_box(
+    home: OneDatabase, own_broker: Broker
+) -> None:
+    async with Box(own_broker) as box:
+        async with ingest(home, own_broker, unsure=1.0) as health:
+            await until(lambda: health.ready)
+            box.say(state("running", at=NOON - 60_000), "state")
+            box.say(batch([door()]))
+            await until(lambda: bool(box.receipts()))
+        await asyncio.sleep(1.5)
+        async with ingest(home, own_broker, unsure=1.0) as health:
+            await until(lambda: health.ready)
+
+            await asyncio.sleep(3)
+
+            assert await look(home.dsn(), "SELECT ended_by FROM contact") == [{"ended_by": None}]
 
 
 async def test_a_box_is_told_what_to_hear(home: OneDatabase, own_broker: Broker) -> None:
