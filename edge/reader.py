@@ -19,6 +19,7 @@ from edge.config import Config
 from edge.connection import STEP, Client, Records, Visit, VisitFailed
 from edge.echo import Echo
 from edge.heartbeat import Reader as State
+from edge.strangers import Strangers
 from edge.visits import Visits
 
 FIRST = 20.0
@@ -66,6 +67,7 @@ class Reader:
         self._config = Config()
         self._air = Air()
         self._echo = Echo()
+        self._strangers = Strangers()
         self._visits = Visits()
         self._devices: dict[str, BLEDevice] = {}
         self._waiting: list[tuple[Frame, Lane]] = []
@@ -164,13 +166,19 @@ class Reader:
         if listed is not None:
             self._devices[heard.device] = device
         news = self._echo.hear(heard)
-        if news is None:
+        if news is None or (listed is None and not self._admitted(heard.device)):
             return
         if lane is not None:
             self._waiting.append((news, lane))
             self._heard.set()
         if self._visits.heard(heard.device, self._now()):
             self._due.set()
+
+    def _admitted(self, stranger: str) -> bool:
+        admitted = self._strangers.admit(stranger, self._now())
+        if (refused := self._strangers.complaint(self._now())) is not None:
+            _log.warning("too many calls of devices placed nowhere here: %d not kept", refused)
+        return admitted
 
     # -- keeping
 
