@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Sequence
 
 from gateway import log
+from gateway.clock import Clock
 from gateway.edges.config import config
 from gateway.ingest.subscriber import Subscriber
 from gateway.store import configs
@@ -24,8 +25,9 @@ class Configs:
     broker which lost what it kept does no harm.
     """
 
-    def __init__(self, pool: Pool, subscriber: Subscriber) -> None:
+    def __init__(self, pool: Pool, subscriber: Subscriber, clock: Clock) -> None:
         self._pool = pool
+        self._clock = clock
         self._subscriber = subscriber
         self._told: dict[str, int] = {}
         self._behind: set[str] = set()
@@ -54,7 +56,7 @@ class Configs:
     async def _publish_all(self) -> None:
         while self._subscriber.connected_at is not None:
             again = list(self._behind)[:_MOST]
-            due = await configs.due(self._pool, again, _MOST)
+            due = await configs.due(self._pool, again, _MOST, self._clock.now())
             done = await self._publish(due)
             self._behind.difference_update(again)
             if done:

@@ -39,7 +39,7 @@ async def run(
         urgent = Subscriber(broker, "gateway-urgent", URGENT, changed=_part(health, "urgent"))
         bulk = Subscriber(broker, "gateway-bulk", BULK, changed=_part(health, "bulk"))
         teller = Subscriber(broker, "gateway-config", (UPTIME,), changed=_part(health, "config"))
-        known, configs = Known(pool), Configs(pool, teller)
+        known, configs = Known(pool), Configs(pool, teller, clock)
         uptime = BrokerUptime(teller)
         contacts = Contacts(
             pool,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.store.pool import Connection, Pool
 
@@ -33,7 +34,7 @@ _DUE = """
     FROM edge e
     LEFT JOIN citizen c ON c.municipality = e.municipality AND c.home = e.home
     LEFT JOIN placement p ON p.municipality = c.municipality AND p.citizen = c.id
-                         AND p."to" IS NULL
+                         AND (p."to" IS NULL OR p."to" > $3)
     LEFT JOIN device d ON d.municipality = p.municipality AND d.id = p.device
     WHERE e.config_version > e.config_published OR e.name = ANY ($1)
     GROUP BY e.municipality, e.id
@@ -46,8 +47,13 @@ _PUBLISHED = """
 """
 
 
-async def due(db: Connection | Pool, again: Collection[str], most: int) -> list[DueConfig]:
-    """Boxes to be told, and those of `again` whatever they were told before."""
+async def due(
+    db: Connection | Pool, again: Collection[str], most: int, now: datetime
+) -> list[DueConfig]:
+    """Boxes to be told, and those of `again` whatever they were told before.
+
+    A placement is told until it has ended, also when its end is known before.
+    """
     return [
         DueConfig(
             municipality=row["municipality"],
@@ -56,7 +62,7 @@ async def due(db: Connection | Pool, again: Collection[str], most: int) -> list[
             version=row["version"],
             placed=[Placed(address=a, model=m, role=r) for a, m, r in row["placed"]],
         )
-        for row in await db.fetch(_DUE, list(again), most)
+        for row in await db.fetch(_DUE, list(again), most, now)
     ]
 
 

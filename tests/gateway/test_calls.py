@@ -16,6 +16,7 @@ from gateway.home import Citizen
 from gateway.rules.finding import UNPLACED
 from gateway.store import facts
 from gateway.store.claims import Claimed
+from gateway.store.facts import Facts
 from gateway.store.known import stays
 from gateway.store.pool import connect
 from tests.conftest import TEMPLATE
@@ -55,13 +56,17 @@ async def asked(ingest: Parts) -> list[list[int]]:
 
 
 async def calls(ingest: Parts, number: int) -> list[float | None]:
-    """The counters of the presses that a rule is shown of a citizen, as watch loads them."""
+    """The counters of the presses that a rule is shown of a citizen."""
+    return [one.value for one in (await shown(ingest, number)).heard["call"]]
+
+
+async def shown(ingest: Parts, number: int) -> Facts:
+    """What a rule is shown of a citizen, as watch loads it."""
     citizen = Citizen(1, number)
     claimed = Claimed(citizen=citizen, district=1, home=number, zone="Europe/Copenhagen")
     starts = {citizen: {"call": AT_NOON - HOUR}}
     async with connect(settings(ingest.where), "watch") as pool, pool.acquire() as db:
-        known = await facts.load(db, [claimed], starts, READS)
-    return [one.value for one in known[citizen].heard["call"]]
+        return (await facts.load(db, [claimed], starts, READS))[citizen]
 
 
 async def test_a_call_of_a_device_in_the_depot_is_for_whoever_lives_where_it_is_heard(
@@ -154,6 +159,28 @@ async def test_a_device_in_the_depot_that_does_not_call_is_nobodys(ingest: Parts
 
 async def remembers(ingest: Parts) -> bool:
     return await ingest.known.edge("box-01") is await ingest.known.edge("box-01")
+
+
+@pytest.mark.parametrize(
+    ("ends", "call_button"), [(None, True), (HOUR, True), (timedelta(0), False), (-HOUR, False)]
+)
+async def test_a_home_has_a_call_button_until_its_placement_ends(
+    ingest: Parts, ends: timedelta | None, *, call_button: bool
+) -> None:
+    """An end that is known before is none yet when contact is lost."""
+    await ingest.rows(
+        'UPDATE placement SET "to" = $1 RETURNING id', AT_NOON + ends if ends is not None else None
+    )
+    await ingest.rows(
+        'INSERT INTO contact (municipality, edge, "from", "to", ended_by)'
+        " VALUES (1, 1, $1, $2, 'lost') RETURNING id",
+        AT_NOON - 2 * HOUR,
+        AT_NOON,
+    )
+
+    (contact,) = (await shown(ingest, 1)).contacts
+
+    assert contact.call_button == call_button
 
 
 @asynccontextmanager

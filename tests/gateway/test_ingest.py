@@ -251,6 +251,12 @@ async def test_a_gateway_that_starts_anew_ends_no_contact_of_a_quiet_box(
             assert await look(home.dsn(), "SELECT ended_by FROM contact") == [{"ended_by": None}]
 
 
+END_CALL = """
+    WITH ended AS (UPDATE placement SET "to" = $1 WHERE role = 'call')
+    UPDATE edge SET config_version = config_version + 1 RETURNING pg_notify('config', '')
+"""
+
+
 async def test_a_box_is_told_what_to_hear(home: OneDatabase, own_broker: Broker) -> None:
     async with ingest(home, own_broker), Box(own_broker) as box:
         await until(lambda: bool(box.configs()))
@@ -261,14 +267,17 @@ async def test_a_box_is_told_what_to_hear(home: OneDatabase, own_broker: Broker)
 
         await look(
             home.dsn(),
-            "WITH ended AS (UPDATE placement SET \"to\" = $1 WHERE role = 'call')"
-            " UPDATE edge SET config_version = 2 RETURNING pg_notify('config', '')",
+            END_CALL,
             AT_NOON + timedelta(hours=1),
         )
         await until(lambda: box.configs()[-1]["version"] == 2)
+        assert box.configs()[-1]["keepalive"] == 30, "its end has not come"
+
+        await look(home.dsn(), END_CALL, AT_NOON)
+        await until(lambda: box.configs()[-1]["version"] == 3)
         assert box.configs()[-1]["keepalive"] == 60
     (edge,) = await look(home.dsn(), "SELECT config_published FROM edge")
-    assert edge["config_published"] == 2
+    assert edge["config_published"] == 3
 
 
 async def test_a_broker_that_forgot_the_configuration_is_told_again(
