@@ -71,7 +71,7 @@ class NewPlacement(BaseModel):
 
 
 class End(BaseModel):
-    """`at` is now if not said, and never later: the box stops to hear the device at once."""
+    """`at` is now if not said, and never later."""
 
     at: Time | None = None
 

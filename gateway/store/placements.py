@@ -132,8 +132,8 @@ async def end_placement(
     """The device stops speaking for the citizen at `at` (now if not said).
 
     Raises LookupError when the placement is not there for the caller, InTheWay when it has ended
-    already, began later than `at`, or called for help later; NotYet for an `at` to come: the box
-    hears the device no more as soon as its placement has an end.
+    already, began later than `at`, or called for help later; NotYet for an `at` to come: until
+    then a person could still call with it, and nobody would look at the end again.
     """
     at = at or now
     if at > now:

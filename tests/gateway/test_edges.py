@@ -154,9 +154,9 @@ async def test_a_moved_box_hears_what_is_placed_where_it_is(here: Office) -> Non
         here.clock.now() - timedelta(hours=1),
     )
 
-    before = await due(here.owner, [name], 9)
+    before = await due(here.owner, [name], 9, here.clock.now())
     await gateway("move", name, "--home", str(second.home_public))
-    after = await due(here.owner, [name], 9)
+    after = await due(here.owner, [name], 9, here.clock.now())
 
     assert [one.address for config in before for one in config.placed] == []
     assert [one.address for config in after for one in config.placed] == ["A4:C1:38:00:00:0B"]
