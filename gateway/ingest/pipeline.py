@@ -151,7 +151,7 @@ class Pipeline:
         harvest = self.harvest(picture, self._clock.now_ms(), driven=self._clock.driven)
         rejected = [*(_of_municipality(one, picture) for one in group.rejected), *strangers]
         async with self._pool.acquire() as db, db.transaction():
-            ledger = await streams.lock(db, self._lane, {key: edge.id for _, edge, key in ours})
+            ledger = await streams.lock(db, self._lane, {key for _, _, key in ours})
             ours, foreign = _split(ours, ledger)
             rejected += foreign
             await self._take(harvest, ours, ledger)
@@ -194,8 +194,8 @@ class Pipeline:
         await quarantine.set_messages_aside(db, rejected, now)
         if harvest.pending:
             changed = {one.stream for one in harvest.pending}
-            advanced = [stream for stream in ledger.values() if stream.id in changed]
-            await streams.advance(db, self._lane, advanced, harvest.pending)
+            advanced = {one.id: one for one in ledger.values() if one.id in changed}
+            await streams.advance(db, self._lane, list(advanced.values()), harvest.pending)
 
 
 def _sorted(
@@ -206,7 +206,7 @@ def _sorted(
     strangers: list[AsideMessage] = []
     for arrival in arrivals:
         if (edge := picture.edges[arrival.edge]) is not None:
-            ours.append((arrival, edge, StreamKey(edge.municipality, arrival.stream)))
+            ours.append((arrival, edge, StreamKey(edge.municipality, edge.id, arrival.stream)))
         else:
             unknown = Rejected("unknown_edge", f"no box is called {arrival.edge[:64]}")
             strangers.append(set_aside(arrival.topic, arrival.payload, unknown))
@@ -216,13 +216,13 @@ def _sorted(
 def _split(
     ours: Sequence[_Ours], ledger: Mapping[StreamKey, Stream]
 ) -> tuple[list[_Ours], list[AsideMessage]]:
-    """The batches of streams that are the sender's municipality's, and those of others'."""
+    """The batches of streams that are the sender's own or its home's, and those of others'."""
     foreign = [
         replace(
             set_aside(
                 arrival.topic,
                 arrival.payload,
-                Rejected("other_municipality", "its stream was begun in another municipality"),
+                Rejected("other_edge", "its stream was begun by the box of another home"),
             ),
             municipality=edge.municipality,
         )

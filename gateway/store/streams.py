@@ -1,6 +1,6 @@
 """The ledger: which sequence numbers of which stream are stored. Twice is once because of it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -11,12 +11,14 @@ from gateway.store.ranges import Range, text
 
 @dataclass(frozen=True, slots=True)
 class StreamKey:
-    """One stream as the wire names it; the lane is the session's.
+    """One stream as a box names it; the lane is the session's.
 
-    No box is named: one that has joined anew under another id still sends the streams it kept.
+    Two boxes may name the same one: a box that has joined anew under another id still sends the
+    streams that its card kept.
     """
 
     municipality: int
+    edge: int
     uuid: UUID
 
 
@@ -45,17 +47,20 @@ class Pending:
 
 # NO KEY: watch's own row of the stream refers to this one, and must not wait for it.
 _LOCK = """
-    SELECT s.municipality, s.uuid, s.id, s.received
-    FROM unnest($1::integer[], $2::uuid[]) AS w (municipality, uuid)
-    JOIN stream s ON s.uuid = w.uuid AND s.lane = $3 AND s.municipality = w.municipality
+    SELECT s.municipality, w.edge, s.uuid, s.id, s.received
+    FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS w (municipality, edge, uuid)
+    JOIN stream s ON s.uuid = w.uuid AND s.lane = $4 AND s.municipality = w.municipality
+    JOIN edge e ON e.municipality = w.municipality AND e.id = w.edge
+    JOIN edge b ON b.municipality = s.municipality AND b.id = s.edge
+    WHERE b.id = e.id OR b.home = e.home OR b.home IS NULL
     ORDER BY s.id
     FOR NO KEY UPDATE OF s
 """
 _BEGIN = """
-    INSERT INTO stream (municipality, uuid, edge, lane)
+    INSERT INTO stream (municipality, edge, uuid, lane)
     SELECT w.*, $4
-    FROM unnest($1::integer[], $2::uuid[], $3::integer[]) AS w (municipality, uuid, edge)
-    ORDER BY w.uuid
+    FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS w (municipality, edge, uuid)
+    ORDER BY w.uuid, w.municipality, w.edge
     ON CONFLICT (uuid, lane) DO NOTHING
 """
 _ADVANCE = """
@@ -75,19 +80,16 @@ _ADVANCE = """
 """
 
 
-async def lock(
-    db: Connection, lane: str, senders: Mapping[StreamKey, int]
-) -> dict[StreamKey, Stream]:
+async def lock(db: Connection, lane: str, keys: Collection[StreamKey]) -> dict[StreamKey, Stream]:
     """Lock the ledger's rows in ascending id, beginning those that are new.
 
-    Each stream is given with the box that sends it now. Left out is what another municipality
-    has begun: a frame has one name for ever, and one owner.
+    Of one stream that two boxes name there is one Stream. Left out is what the box of another
+    home or municipality has begun: nobody fills another's ledger.
     """
-    locked = _streams(await db.fetch(_LOCK, *_columns(senders), lane))
-    if missing := [key for key in senders if key not in locked]:
-        edges = [senders[key] for key in missing]
-        await db.execute(_BEGIN, *_columns(missing), edges, lane)
-        locked = _streams(await db.fetch(_LOCK, *_columns(senders), lane))
+    locked = _streams(await db.fetch(_LOCK, *_columns(keys), lane))
+    if missing := [key for key in keys if key not in locked]:
+        await db.execute(_BEGIN, *_columns(missing), lane)
+        locked = _streams(await db.fetch(_LOCK, *_columns(keys), lane))
     return locked
 
 
@@ -128,11 +130,17 @@ async def batch_numbers(db: Connection | Pool, count: int) -> list[int]:
 
 def _streams(rows: Iterable[Row]) -> dict[StreamKey, Stream]:
     found: dict[StreamKey, Stream] = {}
+    by_id: dict[int, Stream] = {}
     for row in rows:
-        key = StreamKey(row["municipality"], row["uuid"])
-        found[key] = Stream(key=key, id=row["id"], received=ranges(row["received"]))
+        key = StreamKey(row["municipality"], row["edge"], row["uuid"])
+        one = Stream(key=key, id=row["id"], received=ranges(row["received"]))
+        found[key] = by_id.setdefault(row["id"], one)
     return found
 
 
-def _columns(keys: Collection[StreamKey]) -> tuple[list[int], list[UUID]]:
-    return [key.municipality for key in keys], [key.uuid for key in keys]
+def _columns(keys: Collection[StreamKey]) -> tuple[list[int], list[int], list[UUID]]:
+    return (
+        [key.municipality for key in keys],
+        [key.edge for key in keys],
+        [key.uuid for key in keys],
+    )

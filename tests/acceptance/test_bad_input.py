@@ -70,19 +70,21 @@ async def test_a_batch_that_names_another_box_is_kept_with_its_reason(
 async def test_a_stream_of_another_box_stays_the_other_boxes(
     centre: Centre, tmp_path: Path
 ) -> None:
-    """The same stream name from two boxes is two streams: nobody can fill another's ledger."""
+    """Nobody can fill another's ledger; why is kept, and what comes later is unharmed."""
     async with _home(centre, tmp_path / "a") as home, _home(centre, tmp_path / "b") as other:
         stream = str(uuid4())
         await publish(home.box, "urgent", batch_of(home.box, stream, [encode_frame(home.call(1))]))
-        await publish(
-            other.box, "urgent", batch_of(other.box, stream, [encode_frame(other.call(1))])
-        )
-
         async with centre.nurse() as nurse:
-            for each in (home, other):
-                await eventually(
-                    lambda each=each: alerts_of(nurse, each.citizen, "call_pressed"), ""
-                )
+            await eventually(lambda: alerts_of(nurse, home.citizen, "call_pressed"), "")
+            forged = batch_of(other.box, stream, [encode_frame(other.call(1))] * 2)
+            await publish(other.box, "urgent", forged)
+
+            reason, detail, _ = await _set_aside(centre, other)
+            assert (reason, "another home" in detail) == ("other_edge", True)
+
+            own = batch_of(other.box, str(uuid4()), [encode_frame(other.call(2))])
+            await publish(other.box, "urgent", own)
+            await eventually(lambda: alerts_of(nurse, other.citizen, "call_pressed"), "")
 
 
 async def test_a_box_cannot_write_on_anothers_topic(centre: Centre, tmp_path: Path) -> None:

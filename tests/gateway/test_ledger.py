@@ -140,6 +140,38 @@ async def test_a_box_that_joined_anew_goes_on_with_the_stream_that_it_kept(inges
     assert await stored(ingest, said) == await right(ingest)
 
 
+@pytest.mark.parametrize("home", [2, None])
+async def test_a_stream_of_another_homes_box_is_set_aside_without_a_receipt(
+    ingest: Parts, home: int | None
+) -> None:
+    await ingest.rows("INSERT INTO home (municipality, district) VALUES (1, 1) RETURNING id")
+    await ingest.rows(
+        "INSERT INTO edge (municipality, name, home) VALUES (1, 'other', $1) RETURNING id", home
+    )
+    said, forged = batch([door()]), batch([dose(1), door()], edge="other")
+    forged = replace(forged, stream=said.stream)
+
+    told = await ingest.store(said, forged)
+    again = await ingest.store(forged)
+
+    assert (list(told), again) == (["box-01"], {})
+    (row,) = await ingest.rows("SELECT reason, count, payload FROM quarantine")
+    assert row == {"reason": "other_edge", "count": 2, "payload": encode_batch(forged)}
+    assert len(await ingest.rows("SELECT FROM observation")) == 1
+
+
+async def test_the_stream_of_a_box_that_was_taken_home_is_taken_from_another(ingest: Parts) -> None:
+    await ingest.rows("INSERT INTO edge (municipality, name) VALUES (1, 'anew') RETURNING id")
+    said = batch([door()])
+    await ingest.store(said)
+    await ingest.rows("UPDATE edge SET home = NULL WHERE name = 'box-01' RETURNING id")
+
+    told = await ingest.store(replace(said, edge="anew", frames=(door(), door())))
+
+    assert told["anew"]["streams"] == {said.stream: [[1, 2]]}
+    assert len(await ingest.rows("SELECT FROM observation")) == 2
+
+
 async def test_a_stream_of_another_municipality_is_set_aside_without_a_receipt(
     ingest: Parts,
 ) -> None:
@@ -157,7 +189,7 @@ async def test_a_stream_of_another_municipality_is_set_aside_without_a_receipt(
     assert told["other"]["streams"] == {theirs.stream: [[1, 1]]}, "its own frames are unharmed"
     assert len(await ingest.rows("SELECT FROM observation")) == 4
     (row,) = await ingest.rows("SELECT * FROM quarantine")
-    assert (row["reason"], row["municipality"]) == ("other_municipality", 2)
+    assert (row["reason"], row["municipality"]) == ("other_edge", 2)
     assert row["payload"] == encode_batch(replace(said, edge="other"))
 
 
