@@ -66,7 +66,8 @@ class Settings(BaseSettings):
     )
     clock: str = Field(default="wall", description="wall, offset:SECONDS or driven:PATH")
     production: bool = Field(
-        default=True, description="true refuses every clock but wall and missing secrets"
+        default=True,
+        description="true refuses every clock but wall, and a webhook in clear to elsewhere",
     )
     log: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the least that is logged"

@@ -27,7 +27,7 @@ CHECKS = (
     ("ruff check", ("ruff", "check", "--quiet")),
     ("ruff format", ("ruff", "format", "--check", "--quiet")),
     ("pyright", ("pyright",)),
-    ("imports", ("lint-imports",)),
+    ("imports", ("lint-imports", "--cache-dir", ".runtime/cache/import-linter")),
 )
 """What is looked at before the tests run; the settings stand in pyproject.toml."""
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.runtime.exits import Exit, Stop
@@ -30,7 +31,7 @@ def build_venv() -> None:
     if not made.is_current():
         shutil.rmtree(VENV, ignore_errors=True)
         with step("python packages: make the virtual environment"):
-            run([sys.executable, "-m", "venv", VENV], failed=_refused)
+            run([sys.executable, "-m", "venv", VENV], env=_building(os.environ), failed=_refused)
             _install_builders()
             made.write()
     if not synced.is_current():
@@ -79,7 +80,7 @@ def _install_builders() -> None:
     wanted.write_text("".join(_locked(name) for name in BUILDERS))
     quiet = ["--quiet", "--no-cache-dir", "--disable-pip-version-check", "--no-input"]
     command = [PYTHON, "-m", "pip", "install", *quiet, "--require-hashes", "--no-deps"]
-    run([*command, "-r", wanted], env=environment(), failed=_refused)
+    run([*command, "-r", wanted], env=_building(environment()), failed=_refused)
 
 
 def _locked(name: str) -> str:
@@ -89,10 +90,15 @@ def _locked(name: str) -> str:
     return "\n".join((found.strip() + rest.splitlines()[0], *following, ""))
 
 
-def _uv(*arguments: str) -> None:
+def _building(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment with our own folder for what an interrupted installer leaves behind."""
     temporary = RUNTIME / "cache" / "temporary"
     temporary.mkdir(parents=True, exist_ok=True)
-    env = {**environment(), "TMPDIR": str(temporary)}
+    return {**env, "TMPDIR": str(temporary)}
+
+
+def _uv(*arguments: str) -> None:
+    env = _building(environment())
     if SYSTEM_CERTIFICATES.exists():
         # a municipality's proxy signs with an authority that only the machine knows
         env.setdefault("UV_SYSTEM_CERTS", "true")

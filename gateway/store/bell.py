@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from asyncpg.exceptions import InterfaceError
+
 from gateway.store.pool import DatabaseDown, Pool
 
 
@@ -46,6 +48,7 @@ async def listening(pool: Pool, *channels: str) -> AsyncGenerator[Bell]:
             yield bell
         finally:
             # thrown away: whoever is cancelled while it is busy could not ask it to be quiet
-            if not bell.lost:  # a lost connection has left the pool and takes no more calls
+            # a lost connection has left the pool, maybe this moment, and takes no more calls
+            with contextlib.suppress(InterfaceError):
                 db.remove_termination_listener(bell.lose)
                 db.terminate()

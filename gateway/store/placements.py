@@ -61,6 +61,12 @@ _CITIZEN = """
     SELECT id, home FROM citizen
     WHERE municipality = $1 AND ($2::integer[] IS NULL OR district = ANY ($2)) AND public = $3
 """
+_DEVICE = "SELECT id FROM device WHERE municipality = $1 AND public = $2 FOR UPDATE"
+_PLACE = """
+    INSERT INTO placement (municipality, device, citizen, role, room, "from")
+    VALUES ($1, $2, $3, $4, $5, $6)
+    RETURNING public
+"""
 _BLOCKING = """
     SELECT "to" FROM placement
     WHERE municipality = $1 AND device = $2 AND ("to" IS NULL OR "to" > $3)
@@ -89,24 +95,13 @@ async def place(
     if since > now:
         raise NotYet(f"a placement cannot begin later than now, {now.isoformat()}")
     async with pool.acquire() as db, db.transaction():
-        number = await db.fetchval(
-            "SELECT id FROM device WHERE municipality = $1 AND public = $2 FOR UPDATE",
-            caller.municipality,
-            device,
-        )
+        number = await db.fetchval(_DEVICE, caller.municipality, device)
         who = await db.fetchrow(_CITIZEN, caller.municipality, caller.within, citizen)
         if number is None or who is None:
             raise LookupError(str(device if number is None else citizen))
         await _refuse_overlap(db, caller, number, since)
         public = await db.fetchval(
-            'INSERT INTO placement (municipality, device, citizen, role, room, "from") '
-            "VALUES ($1, $2, $3, $4, $5, $6) RETURNING public",
-            caller.municipality,
-            number,
-            who["id"],
-            role,
-            room,
-            since,
+            _PLACE, caller.municipality, number, who["id"], role, room, since
         )
         if plan is not None:
             placed = await db.fetchrow(_PLACEMENT, caller.municipality, caller.within, public)

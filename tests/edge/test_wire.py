@@ -85,7 +85,7 @@ def test_the_gateway_reads_every_batch_that_the_spool_cuts(tmp_path: Path, lane:
 
 
 def test_the_box_reads_the_gateways_receipt() -> None:
-    epoch, key = uuid4(), StreamKey(municipality=1, uuid=uuid4())
+    epoch, key = uuid4(), StreamKey(municipality=1, edge=1, uuid=uuid4())
     stream = Stream(key=key, id=1, received=[(1, 9), (12, 12)])
 
     [(topic, payload)] = receipts(epoch, [(BOX, stream)]).items()
