@@ -13,20 +13,22 @@ from deploy.world.tally import Tally, tally
 _GRACE = 15.0
 """Seconds beyond the promised two minutes before the check gives up waiting."""
 _SETTLING = 30.0
-"""Seconds for the last frames to be sent and stored, once nothing more is said."""
 
 
 class Disappointment(Exception):
     """Something that the demo promises did not come; the text is one sentence that says what."""
 
 
-async def check(evening: Evening) -> Json:
-    """The result of the evening as one JSON object. Raises Disappointment."""
+async def check(evening: Evening, *, settling: float = _SETTLING) -> Json:
+    """The result of the evening as one JSON object. Raises Disappointment.
+
+    `settling`: seconds for the last frames to be sent and stored, once nothing more is said.
+    """
     alerts = await _all_kinds(evening)
     seconds = time.monotonic() - evening.ready
     await _take_and_close(evening, _first(alerts, "call_pressed"))
     await _once_each(evening, alerts)
-    counts = await _settled(evening)
+    counts = await _settled(evening, settling)
     return {
         "alerts": dict(Counter(alert["kind"] for alert in alerts)),
         "press_to_notice_ms": _press_to_notice(evening, alerts),
@@ -106,11 +108,11 @@ def _first(alerts: Sequence[Json], kind: str) -> Json:
     return next(alert for alert in alerts if alert["kind"] == kind)
 
 
-async def _settled(evening: Evening) -> Tally:
+async def _settled(evening: Evening, settling: float) -> Tally:
     """What is stored when all that was heard has been sent: the box that was cut off goes on."""
     evening.say("The box that was cut off is let go on; what it kept is sent.")
     await evening.hush()
-    end = time.monotonic() + _SETTLING
+    end = time.monotonic() + settling
     counts = await tally(evening.stack.owner, evening.spools)
     while counts.lost and time.monotonic() < end:
         await asyncio.sleep(0.5)
