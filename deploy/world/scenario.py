@@ -207,6 +207,7 @@ class Evening:
         await asyncio.to_thread(self.stack.start_gateway)
         self.say("Broker, database and gateway run.")
         self.people = await asyncio.to_thread(add_people, self.stack)
+        self.say(f"The board is at {self.stack.address}/ ({NURSE}, {self.people.password}).")
         self.nurse = await self._open.enter_async_context(
             Api(self.stack.address, self.people.nurse)
         )

@@ -71,19 +71,22 @@ async def run(
             app = around(build(desk, *pages), health)
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.run())
-                group.create_task(_admit(pool, settings))
+                group.create_task(_admit(pool, settings, health))
                 for listening, tls in sockets:
                     group.create_task(_serve(_Server(_config(app, tls)), listening, live))
                 health.ok("api")
 
 
-async def _admit(pool: Pool, settings: Settings) -> None:
+async def _admit(pool: Pool, settings: Settings, health: Health) -> None:
     """Tells the broker who may enter, however long database or broker keep us waiting."""
     while True:
         try:
-            return await joining.admit(pool, settings)
+            await joining.admit(pool, settings)
         except (joining.Cannot, DatabaseDown) as why:
             _log.warning("the broker is not told yet who may enter", why=str(why))
+            health.bad("broker accounts", str(why))
+        else:
+            return health.ok("broker accounts")
         await asyncio.sleep(_AGAIN)
 
 

@@ -59,7 +59,7 @@ async def join(pool: Pool, settings: Settings, edge: str, secret: str, now: date
             now=now,
         )
     except OSError as error:
-        raise Cannot(f"the broker's files: {error.strerror}") from error
+        raise _cannot(error) from error
     return Account(edge=edge, broker=settings.edge_broker, ca=ca, password=password)
 
 
@@ -72,7 +72,15 @@ async def admit(pool: Pool, settings: Settings) -> None:
         async with pool.acquire() as db:
             await boxes.write_accounts(db, _writer(settings))
     except OSError as error:
-        raise Cannot(f"the broker's files: {error.strerror}") from error
+        raise _cannot(error) from error
+
+
+def _cannot(error: OSError) -> Cannot:
+    # told to boxes too: the settings' names, not the machine's paths
+    return Cannot(
+        "the broker's files (GATEWAY_BROKER_PASSWORD_FILE, GATEWAY_EDGE_BROKER_CA): "
+        f"{error.strerror}; the gateway must run as their owner, in their group, or as root"
+    )
 
 
 def _writer(settings: Settings) -> boxes.Write:
