@@ -50,7 +50,7 @@ async def test_a_killed_clients_scan_ends_and_its_link_stays(bluez: Bluez) -> No
     subscribed = thermometer.services[0].characteristics[0].listeners
 
     async with another_process():
-        await until(lambda: bluez.listens)
+        await until(lambda: bluez.listens, seconds=15)  # another Python has to start first
         thermometer.advertise()
         await until(lambda: bool(subscribed))
 
