@@ -49,13 +49,13 @@ def _copy(aside: Path, new: sqlite3.Connection) -> int:
         new.executemany("INSERT OR IGNORE INTO stream VALUES (?, ?, ?, ?, ?)", streams)
         for table, places in (("receipted", "?, ?, ?"), ("note", "?, ?")):
             rows = _rows(old, f"SELECT * FROM {table}")  # noqa: S608 - one of two words of ours
-            new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", rows)  # noqa: S608
+            new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", rows)  # noqa: S608 - as above
         before = new.total_changes
         for number, *_ in streams:
             for order in ("ASC", "DESC"):  # up to the spoilt page from either side
                 frames = _rows(
                     old,
-                    f"SELECT * FROM frame WHERE stream = ? ORDER BY sequence {order}",  # noqa: S608
+                    f"SELECT * FROM frame WHERE stream = ? ORDER BY sequence {order}",  # noqa: S608 - ours
                     number,
                 )
                 new.executemany("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?)", frames)

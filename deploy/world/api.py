@@ -52,7 +52,7 @@ class Api:
         """PUT one body. Raises ApiRefused."""
         return _body(await self._http.put(path, json=body))
 
-    async def all(self, path: str, **query: Any) -> list[Json]:  # noqa: ANN401
+    async def all(self, path: str, **query: Any) -> list[Json]:  # noqa: ANN401 - as in get
         """Every item of a list, page by page."""
         name, found, after = path.rsplit("/", 1)[-1], list[Json](), None
         while True:
@@ -62,7 +62,7 @@ class Api:
             if after is None:
                 return found
 
-    async def alerts(self, **query: Any) -> list[Json]:  # noqa: ANN401
+    async def alerts(self, **query: Any) -> list[Json]:  # noqa: ANN401 - as in get
         """Every alert that the caller may see, newest first."""
         return await self.all("/alerts", limit=200, **query)
 

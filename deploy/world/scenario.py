@@ -285,7 +285,7 @@ class Evening:
         """Wait until the box that will be cut off is on the short keep-alive of a call button."""
         connected = re.compile(rf" as {self.lost.edge} \([^)]*\bk{_KEEP_ALIVE}\b")
         async with asyncio.timeout(30):
-            while not connected.search(self.stack.broker.log.read_text()):  # noqa: ASYNC110
+            while not connected.search(self.stack.broker.log.read_text()):  # noqa: ASYNC110 - a log
                 await asyncio.sleep(0.1)
 
     # -- time
