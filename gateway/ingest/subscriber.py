@@ -24,6 +24,7 @@ SESSION_EXPIRY = 300
 that nobody is here, instead of collecting what it may drop without a word."""
 
 KEEPALIVE = 20
+"""Seconds; the broker takes us for dead after one and a half times that without a word."""
 _CONNECTING = 2.5
 _LARGEST = 262_144  # bytes of a packet: the broker leaves out what is larger
 _IN_FLIGHT, _OUTGOING = 100, 5_000
@@ -72,15 +73,25 @@ class Subscriber:
         user: str,
         topics: Sequence[str],
         *,
+        name: str = "",
+        expiry: int = SESSION_EXPIRY,
+        keepalive: int = KEEPALIVE,
         receive_maximum: int = 200,
         changed: Callable[[str | None], None] = lambda _: None,
     ) -> None:
+        """`name` is added to the user's for the session: one user may have several of them."""
         self.connected_at: float | None = None
         """On the loop's clock, when the connection now open was made."""
-        self.user = user
+        self.user = f"{user}-{name}" if name else user
+        self._session = _Session(
+            user=user,
+            client=self.user,
+            topics=topics,
+            expiry=expiry,
+            keepalive=keepalive,
+            receive_maximum=receive_maximum,
+        )
         self._broker = broker
-        self._topics = topics
-        self._receive_maximum = receive_maximum
         self._changed = changed
         self._queue = deque[Delivery]()
         self._news = asyncio.Event()
@@ -128,9 +139,9 @@ class Subscriber:
         return self._line is not None and await self._line.answered(number, seconds)
 
     async def _connected(self) -> None:
-        line = _Line(self._broker, self.user, self._arrive)
+        line = _Line(self._broker, self._session, self._arrive)
         try:
-            await line.open(self._topics, self._receive_maximum)
+            await line.open()
             self._line, self.connected_at = line, asyncio.get_running_loop().time()
             self._changed(None)
             _log.info("connected to the broker", user=self.user)
@@ -143,11 +154,26 @@ class Subscriber:
         self._news.set()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """What is asked of the broker at every connection; `expiry` and `keepalive` in seconds."""
+
+    user: str
+    client: str
+    topics: Sequence[str]
+    expiry: int
+    keepalive: int
+    receive_maximum: int
+
+
 class _Line:
     """One connection, used once, on the loop's thread; only connecting itself waits in a thread."""
 
-    def __init__(self, broker: Broker, user: str, arrive: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self, broker: Broker, session: _Session, arrive: Callable[[Delivery], None]
+    ) -> None:
         self._broker = broker
+        self._session = session
         self._arrive = arrive
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -156,15 +182,14 @@ class _Line:
         self._socket: socket.socket | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._packets = 0
-        self._subscriptions: list[tuple[str, SubscribeOptions]] = []
-        self._client = self._made(user)
+        self._subscriptions = [(topic, SubscribeOptions(qos=_QOS_1)) for topic in session.topics]
+        self._client = self._made()
 
-    async def open(self, topics: Sequence[str], receive_maximum: int) -> None:
+    async def open(self) -> None:
         """Connect, take up the session, subscribe. Raises LinkLost."""
-        self._subscriptions = [(topic, SubscribeOptions(qos=_QOS_1)) for topic in topics]
         wishes = Properties(PacketTypes.CONNECT)
-        wishes.SessionExpiryInterval = SESSION_EXPIRY
-        wishes.ReceiveMaximum = receive_maximum
+        wishes.SessionExpiryInterval = self._session.expiry
+        wishes.ReceiveMaximum = self._session.receive_maximum
         wishes.MaximumPacketSize = _LARGEST
         try:
             await asyncio.to_thread(self._connect, wishes)
@@ -208,10 +233,10 @@ class _Line:
         client.on_connect = client.on_disconnect = client.on_message = None
         client.on_publish = client.on_subscribe = client.on_socket_close = None
 
-    def _made(self, user: str) -> Client:
+    def _made(self) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=user,
+            client_id=self._session.client,
             protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -219,7 +244,7 @@ class _Line:
         client.connect_timeout = _CONNECTING
         client.max_inflight_messages_set(_IN_FLIGHT)
         client.max_queued_messages_set(_OUTGOING)
-        client.username_pw_set(user, self._broker.password)
+        client.username_pw_set(self._session.user, self._broker.password)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -235,7 +260,11 @@ class _Line:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._client.tls_set_context(context)  # pyright: ignore[reportUnknownMemberType]
         self._client.connect(
-            broker.host, broker.port, keepalive=KEEPALIVE, clean_start=False, properties=wishes
+            broker.host,
+            broker.port,
+            keepalive=self._session.keepalive,
+            clean_start=False,
+            properties=wishes,
         )
 
     def _listen(self) -> None:
@@ -316,7 +345,7 @@ class _Line:
         refused = [
             str(code)
             for (topic, _), code in zip(self._subscriptions, codes, strict=True)
-            if code.is_failure and not topic.startswith("$")  # $SYS is Mosquitto's: done without
+            if code.is_failure and not topic.startswith("$SYS/")  # Mosquitto's: done without
         ]
         if refused:
             self._end(f"the broker refuses a subscription: {refused[0]}")
