@@ -60,6 +60,21 @@ class Settings(BaseSettings):
     public_address: str = Field(
         default="127.0.0.1:8443", description="HOST:PORT of HTTPS as boxes reach it, told in CODE"
     )
+    ingest_name: str = Field(
+        default="1",
+        pattern=r"^[a-z0-9-]{1,20}$",
+        description="this ingest among those that run at the same time: each has its own",
+    )
+    database_folder: Path | None = Field(
+        default=None,
+        description="folder on the database's disk, where this machine has it: telemetry is left "
+        "with the boxes while it is nearly full",
+    )
+    least_free: int = Field(
+        default=2_000_000_000,
+        ge=0,
+        description="bytes to be free there for telemetry to be taken; calls always are",
+    )
     webhook_url: str | None = Field(default=None, description="where notices are sent")
     webhook_secret: SecretStr | None = Field(
         default=None, description="whsec_… that signs notices (Standard Webhooks)"
