@@ -127,7 +127,7 @@ class ClockQuality(IntEnum):
     CORRECTED = 1  # worked out from boot id and uptime
     UNSURE = 2  # heard before any synchronisation, and not to be corrected
     DEVICE = 3  # the device's own clock said so
-    AHEAD = 4  # later than the gateway's own clock: time of receipt is used instead
+    AHEAD = 4  # later than the gateway's own clock: counted back from the receipt, or the receipt
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from adapters.frame import Batch, Clock, Frame
 NOON = 1_790_000_000_000
 """Milliseconds since 1970: a moment in September 2026, at which everything here happens."""
 BOOT = "5a3f5d0e-0000-4000-8000-00000000b007"
+UPTIME = 1_000_000.0
+"""Seconds that the box has run at noon: eleven days and a half."""
 BUTTON, DOOR, DISPENSER, STRANGER = (
     "A4:C1:38:00:00:01",
     "A4:C1:38:00:00:02",
@@ -21,9 +23,20 @@ _TAKEN, _OK_BUTTON = 3, 1
 
 
 def frame(**fields: Any) -> Frame:
-    """An advertisement of the door contact that carries nothing."""
-    usual: dict[str, Any] = {"device": DOOR, "heard": "advertisement", "at": NOON, "uptime": 100.0}
+    """An advertisement of the door contact that carries nothing; the uptime goes with `at`."""
+    at: int = fields.get("at", NOON)
+    usual: dict[str, Any] = {
+        "device": DOOR,
+        "heard": "advertisement",
+        "at": at,
+        "uptime": uptime(at),
+    }
     return Frame(**usual | fields)
+
+
+def uptime(at: int) -> float:
+    """What the box's uptime is at a time: a clock that was not stepped. 0 before it started."""
+    return max(0.0, UPTIME + (at - NOON) / 1_000)
 
 
 def door(*, opened: bool = True, packet: int | None = None, **fields: Any) -> Frame:
@@ -52,13 +65,14 @@ def dose(number: int, *, at: int = NOON, slot: int = 1, **fields: Any) -> Frame:
 
 def batch(frames: Sequence[Frame] = (), **fields: Any) -> Batch:
     """A batch of box-01, sent at noon by a box whose clock is synchronised."""
+    sent_at: int = fields.get("sent_at", NOON)
     usual: dict[str, Any] = {
         "edge": "box-01",
         "stream": str(uuid4()),
         "first": 1,
-        "sent_at": NOON,
+        "sent_at": sent_at,
         "boot": BOOT,
-        "clock": Clock(synchronised=True, boot=BOOT, uptime=100.0),
+        "clock": Clock(synchronised=True, boot=BOOT, uptime=uptime(sent_at)),
         "frames": tuple(frames),
     }
     return Batch(**usual | fields)

@@ -13,7 +13,7 @@ from adapters.frame import Clock, Gone, encode_batch
 from adapters.observation import ClockQuality, Kind
 from deploy.runtime.services import Database, OneDatabase
 from tests.conftest import TEMPLATE
-from tests.frames import BOOT, DOOR, NOON, STRANGER, batch, door, dose, frame, press
+from tests.frames import BOOT, DOOR, NOON, STRANGER, UPTIME, batch, door, dose, frame, press
 from tests.gateway.ingest_home import Parts, parts
 
 AT_NOON = datetime.fromtimestamp(NOON / 1_000, UTC)
@@ -208,7 +208,12 @@ async def test_a_record_of_a_device_whose_clock_is_not_set_has_no_number_of_its_
     ("fields", "clock", "occurred", "quality"),
     [
         ({"sure": True, "at": NOON - 5}, {}, NOON - 5, ClockQuality.SYNCHRONISED),
-        ({"sure": False, "at": 0, "uptime": 40.0}, {}, NOON - 60_000, ClockQuality.CORRECTED),
+        (
+            {"sure": False, "at": 0, "uptime": UPTIME - 60},
+            {},
+            NOON - 60_000,
+            ClockQuality.CORRECTED,
+        ),
         ({"sure": False, "at": NOON - 5}, {"boot": "other"}, NOON - 5, ClockQuality.UNSURE),
         ({"sure": False, "at": 0}, {"boot": "other"}, NOON, ClockQuality.UNSURE),
         ({"sure": True, "at": NOON + 299_000}, {}, NOON + 299_000, ClockQuality.SYNCHRONISED),
@@ -222,7 +227,7 @@ async def test_every_row_says_how_sure_its_time_is(
     occurred: int,
     quality: ClockQuality,
 ) -> None:
-    usual: dict[str, Any] = {"synchronised": True, "boot": BOOT, "uptime": 100.0}
+    usual: dict[str, Any] = {"synchronised": True, "boot": BOOT, "uptime": UPTIME}
     sent = Clock(**usual | clock)
 
     await ingest.store(batch([door(**fields)], clock=sent))
