@@ -58,15 +58,22 @@ class Stack:
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
         database: Database | None = None,
+        broker_extra: str = "",
     ) -> Self:
         """Broker (TLS for boxes), database and schema, but no gateway yet.
 
         `settings` are the gateway's, by name without prefix, over what is set here. With a
-        `database` given a new one is made in that cluster. Raises Stop when `port` is in use.
+        `database` given a new one is made in that cluster; `broker_extra` ends the broker's
+        configuration. Raises Stop when `port` is in use.
         """
         password, http_port = secrets.token_urlsafe(16), claim(port)
         tls = certificate(folder / "tls")
-        broker = Broker.start(folder / "broker", passwords=dict.fromkeys(_USERS, password), tls=tls)
+        broker = Broker.start(
+            folder / "broker",
+            passwords=dict.fromkeys(_USERS, password),
+            tls=tls,
+            config_extra=broker_extra,
+        )
         own = database or Database.start(folder / "database")
         stack = cls(
             folder=folder,
@@ -113,14 +120,19 @@ class Stack:
     def start_gateway(self, name: str = "gateway", *, only: str | None = None) -> Guarded:
         """Start `gateway run`, or one of its stages, and wait until it is ready to be asked."""
         words = ["run", *(["--only", only] if only else [])]
+        process = self.start_program(name, "gateway.main", *words)
+        if only is None or "api" in only.split(","):
+            process.wait_until(self.is_ready)
+        return process
+
+    def start_program(self, name: str, module: str, *words: str) -> Guarded:
+        """Start a module of Python with the gateway's settings; it ends with the gateway."""
         process = Guarded.start(
-            [PYTHON, "-P", "-m", "gateway.main", *words],
+            [PYTHON, "-P", "-m", module, *words],
             log=self.folder / f"{name}.log",
             env=self._process_environment(),
         )
         self.gateways[name] = process
-        if only is None or "api" in only.split(","):
-            process.wait_until(self.is_ready)
         return process
 
     def is_ready(self) -> bool:
