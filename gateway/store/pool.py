@@ -20,6 +20,10 @@ else:  # at run time neither takes a parameter, and others write `Connection | P
 REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """The rows themselves are refused, and always will be: never retried."""
 
+_SETTINGS = {"timezone": "UTC", "jit": "off"}
+_BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Ingest asks by key alone, some hundred at a time, of tables that may hold millions: a plan made
+while a table was small must not read all of it later."""
 _CONNECTING = 5.0
 _AWAY = (
     OSError,
@@ -94,7 +98,11 @@ async def connect(settings: Settings, stage: Stage, *, most: int = 10) -> AsyncG
         timeout=_CONNECTING,
         command_timeout=60,
         init=set_up,
-        server_settings={"application_name": f"trygport-{stage}", "timezone": "UTC", "jit": "off"},
+        server_settings={
+            "application_name": f"trygport-{stage}",
+            **_SETTINGS,
+            **(_BY_KEY if stage == "ingest" else {}),
+        },
     )
     async with connections:
         try:

@@ -1,6 +1,6 @@
 """The ledger: which sequence numbers of which stream are stored. Twice is once because of it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -46,15 +46,21 @@ class Pending:
 
 
 # NO KEY: watch's own row of the stream refers to this one, and must not wait for it.
+# By uuid and lane alone: of a join the planner makes a scan of every stream there is.
 _LOCK = """
-    SELECT s.municipality, w.edge, s.uuid, s.id, s.received
-    FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS w (municipality, edge, uuid)
-    JOIN stream s ON s.uuid = w.uuid AND s.lane = $4 AND s.municipality = w.municipality
+    SELECT s.municipality, s.edge, s.uuid, s.id, s.received
+    FROM stream s
+    WHERE s.uuid = ANY ($1::uuid[]) AND s.lane = $2
+    ORDER BY s.id
+    FOR NO KEY UPDATE
+"""
+_SAME_HOME = """
+    SELECT w.stream, w.edge
+    FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS w (municipality, stream, edge)
+    JOIN stream s ON s.municipality = w.municipality AND s.id = w.stream
     JOIN edge e ON e.municipality = w.municipality AND e.id = w.edge
     JOIN edge b ON b.municipality = s.municipality AND b.id = s.edge
-    WHERE b.id = e.id OR b.home = e.home OR b.home IS NULL
-    ORDER BY s.id
-    FOR NO KEY UPDATE OF s
+    WHERE b.home = e.home OR b.home IS NULL
 """
 _BEGIN = """
     INSERT INTO stream (municipality, edge, uuid, lane)
@@ -86,11 +92,28 @@ async def lock(db: Connection, lane: str, keys: Collection[StreamKey]) -> dict[S
     Of one stream that two boxes name there is one Stream. Left out is what the box of another
     home or municipality has begun: nobody fills another's ledger.
     """
-    locked = _streams(await db.fetch(_LOCK, *_columns(keys), lane))
-    if missing := [key for key in keys if key not in locked]:
+    uuids = list({key.uuid for key in keys})
+    locked = _streams(await db.fetch(_LOCK, uuids, lane))
+    if missing := [key for key in keys if key.uuid not in locked]:
         await db.execute(_BEGIN, *_columns(missing), lane)
-        locked = _streams(await db.fetch(_LOCK, *_columns(keys), lane))
-    return locked
+        locked = _streams(await db.fetch(_LOCK, uuids, lane))
+    found = {key: locked[key.uuid] for key in keys if key.uuid in locked}
+    others = {key: one for key, one in found.items() if one.key != key}
+    if others:
+        same = await _of_the_same_home(db, others)
+        found = {key: one for key, one in found.items() if key not in others or key in same}
+    return found
+
+
+async def _of_the_same_home(
+    db: Connection, others: Mapping[StreamKey, Stream]
+) -> Collection[StreamKey]:
+    """Those whose stream was begun by another box of the home, or by one that has none now."""
+    ours = [key for key, one in others.items() if one.key.municipality == key.municipality]
+    asked = [key.municipality for key in ours], [others[key].id for key in ours]
+    rows = await db.fetch(_SAME_HOME, *asked, [key.edge for key in ours])
+    same = {(row["stream"], row["edge"]) for row in rows}
+    return {key for key in ours if (others[key].id, key.edge) in same}
 
 
 async def advance(
@@ -128,14 +151,11 @@ async def batch_numbers(db: Connection | Pool, count: int) -> list[int]:
     return [row["n"] for row in rows]
 
 
-def _streams(rows: Iterable[Row]) -> dict[StreamKey, Stream]:
-    found: dict[StreamKey, Stream] = {}
-    by_id: dict[int, Stream] = {}
-    for row in rows:
-        key = StreamKey(row["municipality"], row["edge"], row["uuid"])
-        one = Stream(key=key, id=row["id"], received=ranges(row["received"]))
-        found[key] = by_id.setdefault(row["id"], one)
-    return found
+def _streams(rows: Iterable[Row]) -> dict[UUID, Stream]:
+    return {
+        uuid: Stream(key=StreamKey(municipality, edge, uuid), id=number, received=ranges(received))
+        for municipality, edge, uuid, number, received in rows
+    }
 
 
 def _columns(keys: Collection[StreamKey]) -> tuple[list[int], list[int], list[UUID]]:
