@@ -29,7 +29,11 @@ STAGES: Mapping[str, str] = {
 SCREENS = "gateway.web.board"
 """The module of the screens, whose `pages` the stage `api` serves."""
 
-COMMANDS: Mapping[str, str] = {"people": "gateway.people", "edges": "gateway.edges.joining"}
+COMMANDS: Mapping[str, str] = {
+    "people": "gateway.people",
+    "edges": "gateway.edges.joining",
+    "restored": "gateway.restored",
+}
 """Each administrator's command and its module; `add_arguments` and `run` are as in Command."""
 
 OK, FAILED, BAD_SETTING, NO_DATABASE, WRONG_SCHEMA = 0, 1, 78, 69, 65
