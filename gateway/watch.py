@@ -18,12 +18,13 @@ from gateway.home import Citizen
 from gateway.rules.all import ALL_RULES
 from gateway.rules.finding import BadSettings, Rule, Window, earliest
 from gateway.settings import Settings
-from gateway.store import alerts, claims, facts, findings, notices, rules
+from gateway.store import alerts, claims, facts, findings, notices
 from gateway.store.aside import AGAIN, Aside, Failing
 from gateway.store.bell import listening
 from gateway.store.claims import Claimed, Pending
 from gateway.store.facts import Facts
 from gateway.store.pool import Connection, DatabaseDown, Pool, connect
+from gateway.store.rules import StoredSettings, newest
 
 GROUP = 200
 """Batches or citizens judged in one transaction: enough to share the statements, few enough that
@@ -31,7 +32,6 @@ an urgent one does not wait behind them."""
 
 _EVERY_FEW = 8
 """After so many citizens the other tasks of the process get their turn."""
-_READS = {rule.name: rule.reads for rule in ALL_RULES}
 
 _POLL, _DRIVEN_POLL, _HELD = 1.0, 0.02, 0.02
 """Seconds between looks when nothing rings: usually, on a driven clock, when others hold it all."""
@@ -52,9 +52,11 @@ class Progress:
 class RuleBook:
     """The rules with their settings, by municipality."""
 
-    def __init__(self, stored: Sequence[rules.StoredSettings] = ()) -> None:
+    def __init__(
+        self, stored: Sequence[StoredSettings] = (), *, rules: Sequence[Rule[Any]] = ALL_RULES
+    ) -> None:
         """Raises BadSettings when a stored version is not what its rule understands."""
-        by_name = {rule.name: rule for rule in ALL_RULES}
+        by_name = {rule.name: rule for rule in rules}
         self._stored = {
             (one.municipality, one.rule): (one.version, by_name[one.rule].configured(one.settings))
             for one in stored
@@ -81,8 +83,11 @@ class Watch:
         *,
         channels: Sequence[str] = (),
         health: Health | None = None,
+        rules: Sequence[Rule[Any]] = ALL_RULES,
     ) -> None:
         self._pool = pool
+        self._rules = rules
+        self._reads = {rule.name: rule.reads for rule in rules}
         self._clock = clock
         self._channels = channels
         self._health = health or Health()
@@ -142,7 +147,7 @@ class Watch:
             ready = [batch for batch in batches if aside.union(claimed).issuperset(batch.citizens)]
             changed = [(one, at) for one, at in _since(ready).items() if one in claimed]
             now = self._clock.now()
-            tasks = [_Task(claimed[one], now, min(now, at)) for one, at in changed]
+            tasks = [_Task(claimed[one], now, min(now, at), self._rules) for one, at in changed]
             await self._judge(db, tasks)
             await claims.finish(db, (one for one in ready if aside.isdisjoint(one.citizens)))
         self.aside.put_batches(one for one in ready if not aside.isdisjoint(one.citizens))
@@ -154,7 +159,7 @@ class Watch:
         async with self._pool.acquire() as db, db.transaction():
             claimed = await claims.claim(db, [citizen])
             now = self._clock.now()
-            tasks = [_Task(one, now, min(now, since)) for one in claimed.values()]
+            tasks = [_Task(one, now, min(now, since), self._rules) for one in claimed.values()]
             await self._judge(db, tasks)
         self._count(tasks, started)
         return len(tasks)
@@ -170,7 +175,7 @@ class Watch:
                 for one, deadline in current.items()
                 if deadline.due <= now
             }
-            tasks = [_Task(claimed[one], at, at) for one, at in times.items()]
+            tasks = [_Task(claimed[one], at, at, self._rules) for one, at in times.items()]
             await self._judge(db, tasks)
         self._count(tasks, started)
         return len(tasks)
@@ -195,7 +200,7 @@ class Watch:
         for task in tasks:
             task.begin(unknown)
         starts = {task.claimed.citizen: task.starts for task in tasks}
-        known = await facts.load(db, people.values(), starts, _READS)
+        known = await facts.load(db, people.values(), starts, self._reads)
         kept = await findings.kept(db, starts)
         opened = await alerts.open_alerts(db, people)
         for place, task in enumerate(tasks):
@@ -246,16 +251,21 @@ class Watch:
                 _log.info(told, alert=str(public), kind=kinds[public])
 
 
-async def run(settings: Settings, clock: Clock, health: Health) -> None:
-    """Watch until cancelled. Raises DatabaseDown, and BadSettings for a rule's bad settings."""
+async def run(
+    settings: Settings, clock: Clock, health: Health, *, rules: Sequence[Rule[Any]] = ALL_RULES
+) -> None:
+    """Watch with these rules until cancelled.
+
+    Raises DatabaseDown, and BadSettings for a rule's bad settings.
+    """
     async with connect(settings, "watch") as pool:
-        book = RuleBook(await rules.newest(pool, clock.now()))
+        book = RuleBook(await newest(pool, clock.now()), rules=rules)
         channels = ("webhook",) if settings.webhook_url else ()
-        watch = Watch(pool, clock, book, channels=channels, health=health)
+        watch = Watch(pool, clock, book, channels=channels, health=health, rules=rules)
         health.ok("watch")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_read_settings(watch, pool, clock))
+                group.create_task(_read_settings(watch, pool, clock, rules))
                 # In one line on a driven clock: deadlines in order, then what is new.
                 for lanes, due in ((LANES, True),) if clock.driven else _SIDE_BY_SIDE:
                     group.create_task(_work(watch, pool, clock, lanes=lanes, due=due))
@@ -296,11 +306,13 @@ async def _pause(watch: Watch, pool: Pool, clock: Clock, *, due: bool) -> float:
     return min(_POLL, max(0.0, (first - clock.now()).total_seconds()))
 
 
-async def _read_settings(watch: Watch, pool: Pool, clock: Clock) -> None:
+async def _read_settings(
+    watch: Watch, pool: Pool, clock: Clock, rules: Sequence[Rule[Any]]
+) -> None:
     while True:
         await asyncio.sleep(_READ_SETTINGS)
         try:
-            watch.book = RuleBook(await rules.newest(pool, clock.now()))
+            watch.book = RuleBook(await newest(pool, clock.now()), rules=rules)
         except BadSettings as bad:
             _log.error("new settings of a rule are refused, the old ones stay", why=str(bad))
 
@@ -317,7 +329,10 @@ def _since(batches: Sequence[Pending]) -> dict[Citizen, datetime]:
 class _Task:
     """One citizen on the desk: what is loaded, what is found, what must be written."""
 
-    def __init__(self, claimed: Claimed, now: datetime, changed: datetime) -> None:
+    def __init__(
+        self, claimed: Claimed, now: datetime, changed: datetime, rules: Sequence[Rule[Any]]
+    ) -> None:
+        self._rules = rules
         self.claimed = claimed
         self.starts: dict[str, datetime] = {}
         self.kept: list[Kept] = []
@@ -330,7 +345,7 @@ class _Task:
 
     def begin(self, unknown: Mapping[tuple[Citizen, str], datetime]) -> None:
         """Say where each rule's window begins: before the oldest fact that may change an answer."""
-        for rule in ALL_RULES:
+        for rule in self._rules:
             oldest = min(self._changed, unknown.get((self.claimed.citizen, rule.name), self._now))
             self.starts[rule.name] = oldest - rule.window
 
@@ -338,7 +353,7 @@ class _Task:
         """Ask every rule. One that fails is reported and tried again; the others go on."""
         again: datetime | None = None
         citizen = self.claimed.citizen
-        for rule in ALL_RULES:
+        for rule in self._rules:
             version, settings = book.settings(citizen.municipality, rule)
             try:
                 judgement = rule.judge(self._window(rule, known), settings)

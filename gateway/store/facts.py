@@ -144,7 +144,7 @@ def _placed(people: Sequence[Claimed], starts: Starts, reads: Reads) -> tuple[ob
         [pair[0] for pair in pairs],
         [pair[1] for pair in pairs],
         [int(pair[2]) for pair in pairs],
-        min(row[2] for row in rows),
+        min((row[2] for row in rows), default=None),
     )
 
 
@@ -159,7 +159,7 @@ def _unplaced(people: Sequence[Claimed], starts: Starts, reads: Reads) -> tuple[
         [row[2] for row in rows],
         [pair[0] for pair in pairs],
         [int(pair[1]) for pair in pairs],
-        min(row[2] for row in rows),
+        min((row[2] for row in rows), default=None),
     )
 
 

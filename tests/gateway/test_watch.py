@@ -18,7 +18,7 @@ from gateway import watch
 from gateway.clock import Clock, WallClock
 from gateway.health import Health
 from gateway.home import Citizen
-from gateway.rules.finding import BadSettings
+from gateway.rules.finding import BadSettings, Finding, Judgement, Rule, Window
 from gateway.store import claims, rules
 from gateway.store.pool import DatabaseDown, Pool, connect
 from gateway.watch import RuleBook, Watch
@@ -988,3 +988,37 @@ async def test_the_running_stage_raises_database_down_when_the_database_goes(hom
 
     with pytest.raises(DatabaseDown):
         await task
+
+
+async def test_the_running_stage_asks_the_rules_that_it_is_given(home: House) -> None:
+    citizen = await home.citizen()
+    sensor = await home.placed(citizen, "motion")
+    seen = Seen(sensor, Kind.MOTION, datetime.now(UTC), value=1.0)
+    task = asyncio.create_task(
+        watch.run(home.settings(), WallClock(), Health(), rules=(MOVED_RULE,))
+    )
+
+    await home.deliver([citizen], [seen], lane="bulk")
+
+    assert await soon(home, "SELECT rule FROM finding") == "moved"
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def moved(window: Window, _: None) -> Judgement:
+    """Each movement is something found that asks for nobody."""
+    found = [
+        Finding("moved", str(one.device), one.occurred, one.occurred, "ended", "Bevægelse.", None)
+        for one in window.heard
+    ]
+    return Judgement(tuple(found), window.start, None)
+
+
+MOVED_RULE = Rule(
+    name="moved",
+    reads=frozenset({("motion", Kind.MOTION)}),
+    window=timedelta(days=1),
+    judge=moved,
+    defaults=None,
+)
