@@ -8,8 +8,8 @@ from datetime import datetime
 from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import ClockQuality, Kind, Observation
-from adapters.registry import VERSION, read
-from gateway.ingest import times
+from adapters.registry import read
+from gateway.ingest import times, unread
 from gateway.ingest.batches import Arrival, SpoiledFrame
 from gateway.ingest.known import Picture
 from gateway.store.frames import Detail, Message, ObservationRow, Record, UnplacedCall
@@ -211,7 +211,7 @@ class _Reader:
         except UnreadableFrame as unreadable:
             observations = unreadable.partial
             reason = _REASONS.get(type(unreadable), "unreadable")
-            self._aside_frame(sequence, frame, reason, str(unreadable))
+            self._aside_frame(sequence, frame, reason, str(unreadable), observations)
         except Exception as fault:  # noqa: BLE001 - a faulty adapter must not stop the lane
             observations = ()
             self._aside_frame(sequence, frame, "adapter_failed", repr(fault))
@@ -230,7 +230,7 @@ class _Reader:
         heard_at = times.moment(heard[0])
         homeless: AsideFrame | None = None
         if any(observation.kind in CALLS for observation in observations):
-            homeless = self._homeless(sequence, frame)
+            homeless = self._homeless(sequence, frame, observations)
         for observation in observations:
             occurred, clock = heard_at, heard[1]
             if observation.occurred is not None:
@@ -305,28 +305,57 @@ class _Reader:
             Counted(municipality, topic, frame.device[:64], "unknown_device")
         ] += 1
 
-    def _homeless(self, sequence: int, frame: Frame) -> AsideFrame:
+    def _homeless(self, sequence: int, frame: Frame, observed: Sequence[Observation]) -> AsideFrame:
         detail = f"nobody lives where {self._edge.name} stands, and the device is placed nowhere"
         payload = encode_frame(frame).encode()
-        return self._set_aside(sequence, frame.device, "call_without_home", detail, payload)
+        return self._set_aside(
+            sequence, frame.device, "call_without_home", detail, payload, observed
+        )
 
-    def _aside_frame(self, sequence: int, frame: Frame, reason: str, detail: str) -> None:
-        self._aside(sequence, frame.device, reason, detail, encode_frame(frame).encode())
+    def _aside_frame(
+        self,
+        sequence: int,
+        frame: Frame,
+        reason: str,
+        detail: str,
+        observed: Sequence[Observation] = (),
+    ) -> None:
+        payload = encode_frame(frame).encode()
+        self._aside(sequence, frame.device, reason, detail, payload, observed=observed)
 
-    def _aside(self, sequence: int, device: str, reason: str, detail: str, payload: bytes) -> None:
-        self._harvest.aside.append(self._set_aside(sequence, device, reason, detail, payload))
+    def _aside(
+        self,
+        sequence: int,
+        device: str,
+        reason: str,
+        detail: str,
+        payload: bytes,
+        *,
+        observed: Sequence[Observation] = (),
+    ) -> None:
+        self._harvest.aside.append(
+            self._set_aside(sequence, device, reason, detail, payload, observed=observed)
+        )
 
     def _set_aside(
-        self, sequence: int, device: str, reason: str, detail: str, payload: bytes
+        self,
+        sequence: int,
+        device: str,
+        reason: str,
+        detail: str,
+        payload: bytes,
+        *,
+        observed: Sequence[Observation] = (),
     ) -> AsideFrame:
-        return AsideFrame(
-            municipality=self._edge.municipality,
-            topic=self._arrival.topic,
-            stream=self._arrival.stream,
+        return unread.aside(
+            self._arrival,
+            self._edge,
+            number=self._number,
+            now_ms=self._now_ms,
             sequence=sequence,
             device=device,
             reason=reason,
             detail=detail,
-            reader=VERSION,
             payload=payload,
+            observed=observed,
         )

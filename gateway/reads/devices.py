@@ -103,6 +103,7 @@ _DEVICES = """
                (array_agg(q.reason ORDER BY q.last_at DESC))[1] AS reason
         FROM quarantine q
         WHERE q.municipality = d.municipality AND q.device = d.address AND q.sequence IS NOT NULL
+          AND q.state = 'aside'
           AND q.reason IN ('missing_key', 'unreadable') AND q.last_at > GREATEST($5, s.given)
         ) a ON true
     LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL

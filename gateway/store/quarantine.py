@@ -1,16 +1,27 @@
 """Sets aside what could not be read, with the reason; only counts what we may not keep."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from gateway.store.pool import Connection, Pool
 
+Kept: TypeAlias = tuple[int, int | None, float | None]
+"""An observation of a frame that is set aside and was read in part: kind, code, value."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsideFrame:
-    """One frame that no adapter could read, or only in part; stream and number name it for ever."""
+    """One frame that no adapter could read, or only in part; stream and number name it for ever.
+
+    `head` is what reading its times again needs of its batch, whose number is `batch`; `kept` are
+    the observations of it that are stored.
+    """
 
     municipality: int
     topic: str
@@ -21,6 +32,9 @@ class AsideFrame:
     detail: str
     reader: str
     payload: bytes
+    head: Mapping[str, Any]
+    batch: int
+    kept: Sequence[Kept] = field(default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +45,7 @@ class AsideMessage:
     topic: str
     reason: str
     detail: str
-    payload: bytes
+    payload: bytes | None
     digest: bytes
 
 
@@ -45,12 +59,19 @@ class Counted:
     reason: str
 
 
+MOST_MESSAGES, MOST_FRAMES = 1_000, 20_000
+"""Kept with their bytes of one box's lane on one day (UTC); more are only counted, `too_many`."""
+
+_TOO_MANY = "too_many"
 _FRAMES = """
     INSERT INTO quarantine (municipality, topic, stream, sequence, device, reason, detail, reader,
-                            payload, first_at, last_at)
-    SELECT w.*, $10, $10
+                            payload, batch, head, kept, first_at, last_at)
+    SELECT w.municipality, w.topic, w.stream, w.sequence, w.device, w.reason, w.detail, w.reader,
+           w.payload, w.batch, w.head::jsonb, w.kept::jsonb, $13, $13
     FROM unnest($1::integer[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::bytea[]) AS w
+                $7::text[], $8::text[], $9::bytea[], $10::bigint[], $11::text[], $12::text[])
+        AS w (municipality, topic, stream, sequence, device, reason, detail, reader, payload,
+              batch, head, kept)
     ON CONFLICT (municipality, stream, sequence) WHERE sequence IS NOT NULL DO UPDATE
     SET count = quarantine.count + 1, last_at = EXCLUDED.last_at, reason = EXCLUDED.reason,
         detail = EXCLUDED.detail, reader = EXCLUDED.reader
@@ -70,42 +91,75 @@ _COUNT = """
     ON CONFLICT (topic, device, reason) WHERE sequence IS NULL AND payload IS NULL DO UPDATE
     SET count = quarantine.count + EXCLUDED.count, last_at = EXCLUDED.last_at
 """
+_KNOWN = """
+    SELECT q.topic, q.digest
+    FROM unnest($1::text[], $2::bytea[]) AS w (topic, digest)
+    JOIN quarantine q ON q.topic = w.topic AND q.digest = w.digest
+"""
+# In one order for all who do it: two transactions never wait for each other.
+_ALLOT = """
+    INSERT INTO aside_today AS t (topic, what, day, kept)
+    SELECT w.topic, $3, $4, w.number
+    FROM unnest($1::text[], $2::integer[]) AS w (topic, number) ORDER BY w.topic
+    ON CONFLICT (topic, what) DO UPDATE
+    SET kept = CASE WHEN t.day = EXCLUDED.day THEN t.kept ELSE 0 END + EXCLUDED.kept,
+        day = EXCLUDED.day
+    RETURNING t.topic, t.kept
+"""
 
 
 async def set_frames_aside(db: Connection, frames: Iterable[AsideFrame], now: datetime) -> None:
-    """In the transaction that takes their numbers into the ledger."""
+    """In the transaction that takes their numbers into the ledger.
+
+    Beyond MOST_FRAMES a day their bytes stay in `message` alone, as long as that is kept.
+    """
     rows = list(frames)
-    if rows:
-        await db.execute(
-            _FRAMES,
-            [row.municipality for row in rows],
-            [row.topic for row in rows],
-            [row.stream for row in rows],
-            [row.sequence for row in rows],
-            [_text(row.device) for row in rows],
-            [row.reason for row in rows],
-            [_text(row.detail) for row in rows],
-            [row.reader for row in rows],
-            [row.payload for row in rows],
-            now,
-        )
+    if not rows:
+        return
+    room = await _room(db, [row.topic for row in rows], "frame", MOST_FRAMES, now)
+    kept: list[AsideFrame] = []
+    over = Counter[Counted]()
+    for row in rows:
+        room[row.topic] -= 1
+        if room[row.topic] >= 0:
+            kept.append(row)
+        else:
+            over[Counted(row.municipality, row.topic, row.device, _TOO_MANY)] += 1
+    if kept:
+        await db.execute(_FRAMES, *_columns(kept), now)
+    await count(db, over, now)
 
 
 async def set_messages_aside(
     db: Connection | Pool, messages: Iterable[AsideMessage], now: datetime
 ) -> None:
     """The same message again is counted, so that a box that sends it for ever fills nothing."""
-    for one in messages:
-        await db.execute(
-            _MESSAGE,
-            one.municipality,
-            _text(one.topic),
-            one.reason,
-            _text(one.detail),
-            one.payload,
-            one.digest,
-            now,
-        )
+    rows = [replace(one, topic=_text(one.topic)) for one in messages]
+    if not rows:
+        return
+    asked = [one.topic for one in rows], [one.digest for one in rows]
+    known = {(row["topic"], row["digest"]) for row in await db.fetch(_KNOWN, *asked)}
+    new = [one.topic for one in rows if (one.topic, one.digest) not in known]
+    room = await _room(db, new, "message", MOST_MESSAGES, now) if new else {}
+    for one in rows:
+        kept = one
+        if (one.topic, one.digest) not in known:
+            room[one.topic] -= 1
+            kept = one if room[one.topic] >= 0 else _only_counted(one, now)
+        await _set_message_aside(db, kept, now)
+
+
+async def _set_message_aside(db: Connection | Pool, one: AsideMessage, now: datetime) -> None:
+    await db.execute(
+        _MESSAGE,
+        one.municipality,
+        one.topic,
+        one.reason,
+        _text(one.detail),
+        one.payload,
+        one.digest,
+        now,
+    )
 
 
 async def count(db: Connection, seen: Mapping[Counted, int], now: datetime) -> None:
@@ -116,6 +170,51 @@ async def count(db: Connection, seen: Mapping[Counted, int], now: datetime) -> N
         )
 
 
+async def _room(
+    db: Connection | Pool, topics: Sequence[str], what: str, most: int, now: datetime
+) -> dict[str, int]:
+    """How many of these may be kept with their bytes, by topic."""
+    new = Counter(topics)
+    rows = await db.fetch(_ALLOT, list(new), list(new.values()), what, now.date())
+    return {row["topic"]: most - (row["kept"] - new[row["topic"]]) for row in rows}
+
+
+def _only_counted(message: AsideMessage, now: datetime) -> AsideMessage:
+    """All that are too many on one day are one row, without their bytes."""
+    day = f"{now:%Y-%m-%d}"
+    return replace(
+        message,
+        reason=_TOO_MANY,
+        detail=f"more than {MOST_MESSAGES} messages set aside on {day}",
+        payload=None,
+        digest=sha256(f"{_TOO_MANY} {day}".encode()).digest(),
+    )
+
+
+def _columns(rows: Sequence[AsideFrame]) -> tuple[list[object], ...]:
+    columns = zip(
+        *(
+            (
+                row.municipality,
+                row.topic,
+                row.stream,
+                row.sequence,
+                _text(row.device),
+                row.reason,
+                _text(row.detail),
+                row.reader,
+                row.payload,
+                row.batch,
+                json.dumps(row.head),
+                json.dumps(row.kept),
+            )
+            for row in rows
+        ),
+        strict=True,
+    )
+    return tuple(list(column) for column in columns)
+
+
 def _text(said: str) -> str:
     """What somebody else wrote, as PostgreSQL can keep it: it knows no character zero."""
-    return said.replace("\0", "�")[:500]
+    return said.replace("\0", "\ufffd")[:500]
