@@ -309,7 +309,7 @@ class _Reader:
         detail = f"nobody lives where {self._edge.name} stands, and the device is placed nowhere"
         payload = encode_frame(frame).encode()
         return self._set_aside(
-            sequence, frame.device, "call_without_home", detail, payload, observed
+            sequence, frame.device, "call_without_home", detail, payload, observed=observed
         )
 
     def _aside_frame(
