@@ -134,7 +134,7 @@ async def set_messages_aside(
     db: Connection | Pool, messages: Iterable[AsideMessage], now: datetime
 ) -> None:
     """The same message again is counted, so that a box that sends it for ever fills nothing."""
-    rows = [replace(one, topic=_text(one.topic)) for one in messages]
+    rows = [replace(one, topic=storable(one.topic)) for one in messages]
     if not rows:
         return
     asked = [one.topic for one in rows], [one.digest for one in rows]
@@ -155,7 +155,7 @@ async def _set_message_aside(db: Connection | Pool, one: AsideMessage, now: date
         one.municipality,
         one.topic,
         one.reason,
-        _text(one.detail),
+        storable(one.detail),
         one.payload,
         one.digest,
         now,
@@ -166,7 +166,7 @@ async def count(db: Connection, seen: Mapping[Counted, int], now: datetime) -> N
     """Add to the counts, in one order for all who do."""
     for one in sorted(seen, key=lambda counted: (counted.topic, counted.device, counted.reason)):
         await db.execute(
-            _COUNT, one.municipality, one.topic, _text(one.device), one.reason, seen[one], now
+            _COUNT, one.municipality, one.topic, storable(one.device), one.reason, seen[one], now
         )
 
 
@@ -199,9 +199,9 @@ def _columns(rows: Sequence[AsideFrame]) -> tuple[list[object], ...]:
                 row.topic,
                 row.stream,
                 row.sequence,
-                _text(row.device),
+                storable(row.device),
                 row.reason,
-                _text(row.detail),
+                storable(row.detail),
                 row.reader,
                 row.payload,
                 row.batch,
@@ -215,6 +215,6 @@ def _columns(rows: Sequence[AsideFrame]) -> tuple[list[object], ...]:
     return tuple(list(column) for column in columns)
 
 
-def _text(said: str) -> str:
+def storable(said: str) -> str:
     """What somebody else wrote, as PostgreSQL can keep it: it knows no character zero."""
     return said.replace("\0", "\ufffd")[:500]
