@@ -35,6 +35,21 @@ class SpoolTaken(Exception):
     """Another process writes to this spool: one box has one agent. Stop the other one."""
 
 
+class SpoolFailed(Exception):
+    """The disk did not keep what it was given. The process must end: a later "kept" may be a lie.
+
+    After a failed fsync the kernel drops the pages and the next fsync says yes. Only a new
+    process that opens the file again sees what is truly there.
+    """
+
+
+class SpoolFull(SpoolFailed):
+    """The card is full and nothing more can be let go of. What was to be kept is not; later may do.
+
+    Ends the process only when it is a call that found no room.
+    """
+
+
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection in which every statement is a transaction unless one is begun."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=5)

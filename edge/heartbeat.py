@@ -1,7 +1,7 @@
 """Birth, last will, and every five minutes: how deep the spool is and how old its oldest frame."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from adapters.frame import LANES, Lane
@@ -36,7 +36,11 @@ class Heartbeat:
         self.started = self.clock.now_ms()
 
     def message(self, state: State) -> bytes:
-        """One state message, times in milliseconds since 1970."""
+        """One state message, times in milliseconds since 1970.
+
+        `epoch` is the life of the gateway's store that is followed, `card` what a full one cost.
+        """
+        cost = self.spool.cost
         said = {
             "format": FORMAT,
             "state": state,
@@ -47,6 +51,9 @@ class Heartbeat:
             **{lane: self._lane(lane) for lane in LANES},
             "config": self.config,
             "reader": self.reader,
+            "epoch": self.spool.epoch,
+            "keep_days": self.spool.keep_days,
+            "card": cost and asdict(cost),
         }
         return json.dumps(said, separators=(",", ":")).encode()
 

@@ -35,6 +35,16 @@ class Ranges:
     def __or__(self, other: Iterable[Range]) -> "Ranges":
         return Ranges([*self._ranges, *other])
 
+    def __sub__(self, other: Iterable[Range]) -> "Ranges":
+        """What is left without the numbers of `other`."""
+        left, taken = list[Range](), Ranges(other)
+        for first, last in self._ranges:
+            start = first
+            while (gap := taken.gap(start, below=last + 1)) is not None:
+                left.append(gap)
+                start = gap[1] + 1
+        return Ranges(left)
+
     def covers(self, other: Iterable[Range]) -> bool:
         """Whether every number of `other` is in this set."""
         return all(

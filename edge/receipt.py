@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard, cast
 
 from edge.ranges import Range
@@ -17,10 +17,14 @@ class BadReceipt(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The whole stored ranges of each stream it names, in one life ("epoch") of the store."""
+    """The whole stored ranges of each stream it names, in one life ("epoch") of the store.
+
+    `missing`: of some streams, numbers that the gateway has not although it has later ones.
+    """
 
     epoch: str
     streams: Mapping[str, tuple[Range, ...]]
+    missing: Mapping[str, tuple[Range, ...]] = field(default_factory=dict[str, tuple[Range, ...]])
 
 
 def read_receipt(payload: bytes) -> Receipt:
@@ -31,9 +35,16 @@ def read_receipt(payload: bytes) -> Receipt:
         raise BadReceipt(f"not JSON: {error}") from error
     match said:
         case {"format": 1, "epoch": str(epoch), "streams": {**streams}} if epoch:
-            return Receipt(epoch, {name: _ranges(name, value) for name, value in streams.items()})
+            return Receipt(epoch, _by_stream(streams), _by_stream(said.get("missing", {})))
         case _:
             raise BadReceipt(f"not a receipt of format {FORMAT}")
+
+
+def _by_stream(said: object) -> dict[str, tuple[Range, ...]]:
+    if not isinstance(said, dict):
+        raise BadReceipt("the ranges are not told by stream")
+    streams = cast("dict[str, object]", said)  # the names of a JSON object are texts
+    return {name: _ranges(name, value) for name, value in streams.items()}
 
 
 def _ranges(stream: str, value: object) -> tuple[Range, ...]:

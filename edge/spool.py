@@ -20,13 +20,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self, TypeVar
 
 from adapters.frame import Frame, Lane, encode_frame
 from edge.clock import Clock
-from edge.disk import SCHEMA, connect, note, noted, only_writer
+from edge.disk import SCHEMA, SpoolFailed, SpoolFull, connect, note, noted, only_writer
 from edge.files import sync_folder
 from edge.ranges import Range, Ranges
 from edge.room import NOTE, Cost, Reserve, is_full, let_grow
@@ -44,6 +45,7 @@ from edge.stream import (
     receipted,
     streams,
     thin,
+    unmark,
 )
 
 KEEP_DAYS = 3
@@ -54,21 +56,6 @@ _log = logging.getLogger(__name__)
 _HOUR_MS = 3_600_000
 _UNDATED = 1 << 40  # the hour of a receipt that came while the clock was not synchronised
 _LET_GO = (2_000, 50)  # frames at a time on a full card; fewer where even deleting finds no space
-
-
-class SpoolFailed(Exception):
-    """The disk did not keep what it was given. The process must end: a later "kept" may be a lie.
-
-    After a failed fsync the kernel drops the pages and the next fsync says yes. Only a new
-    process that opens the file again sees what is truly there.
-    """
-
-
-class SpoolFull(SpoolFailed):
-    """The card is full and nothing more can be let go of. What was to be kept is not; later may do.
-
-    Ends the process only when it is a call that found no room.
-    """
 
 
 class Spool:
@@ -98,7 +85,7 @@ class Spool:
         self.woken = woken
         self.drained = asyncio.Event()
         self._clock = clock
-        self._keep_hours = keep_days * 24
+        self.keep_days = keep_days
         self._failed: Exception | None = None
         self._current: dict[Lane, Stream] = {}
         self._streams: dict[str, Stream] = {}
@@ -192,6 +179,20 @@ class Spool:
         self._mark(changed)
         return bool(changed)
 
+    def take_back(self, missing: Mapping[str, Sequence[Range]], *, epoch: str) -> bool:
+        """Send again what the gateway misses after all; True when news. Raises SpoolFailed."""
+        news = False
+        for name, asked in missing.items() if epoch == self.epoch else ():
+            stream = self._streams.get(name)
+            left = stream.receipted - asked if stream else Ranges()
+            if stream is None or left == stream.receipted:
+                continue
+            self._write(self._appends, partial(unmark, self._appends, stream.id, asked))
+            stream.receipted, news = left, True
+            stream.measure()
+        self._settle()
+        return news
+
     def forget(self, *, at_most: int = 5_000) -> int:
         """Delete frames whose receipt is older than the days to keep; how many were deleted.
 
@@ -200,6 +201,16 @@ class Spool:
         if not self._clock.synchronised():
             return 0
         return self._write(self._marks, lambda: self._forget(at_most))
+
+    @property
+    def epoch(self) -> str | None:
+        """The life of the gateway's store whose receipts count; None before the first receipt."""
+        return self._epochs[-1] if self._epochs else None
+
+    @property
+    def cost(self) -> Cost | None:
+        """What full cards have cost; None for a card that never was full."""
+        return Cost.noted(self.recall(NOTE))
 
     def depth(self, lane: Lane | None = None) -> int:
         """How many frames, of one lane or of both, have no receipt yet."""
@@ -275,14 +286,8 @@ class Spool:
         return early + given_up
 
     def _note_cost(self, early: int, given_up: int) -> None:
-        _log.error(
-            "the memory card is full: %d receipted frames let go of early, %d given up unsent",
-            early,
-            given_up,
-        )
-        cost = (Cost.noted(self.recall(NOTE)) or Cost()).and_(
-            at=self._clock.now_ms(), early=early, given_up=given_up
-        )
+        _log.error("a full card: %d receipted frames let go of, %d given up", early, given_up)
+        cost = (self.cost or Cost()).and_(at=self._clock.now_ms(), early=early, given_up=given_up)
         note(self._marks, NOTE, cost.note())
 
     @contextmanager
@@ -370,7 +375,7 @@ class Spool:
     def _forget(self, at_most: int) -> int:
         now, forgotten = self._clock.now_ms() // _HOUR_MS, 0
         date(self._marks, now, undated=_UNDATED)
-        old = receipted(self._marks, before=int(now - self._keep_hours))
+        old = receipted(self._marks, before=int(now - self.keep_days * 24))
         for stream, hour, ranges in old:
             forgotten += self._delete(stream, hour, json.loads(ranges), at_most - forgotten)
         return forgotten

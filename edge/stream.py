@@ -99,6 +99,20 @@ def mark(connection: sqlite3.Connection, rows: Iterable[tuple[int, int, str]]) -
     )
 
 
+def unmark(connection: sqlite3.Connection, stream: int, missing: Sequence[Range]) -> None:
+    """These numbers have no receipt, of no hour: none is forgotten for an earlier one."""
+    rows = connection.execute(
+        "SELECT hour, ranges FROM receipted WHERE stream = ?", (stream,)
+    ).fetchall()
+    connection.executemany(
+        "UPDATE receipted SET ranges = ? WHERE stream = ? AND hour = ?",
+        [
+            (json.dumps(list(Ranges((a, b) for a, b in json.loads(text)) - missing)), stream, hour)
+            for hour, text in rows
+        ],
+    )
+
+
 def date(connection: sqlite3.Connection, now: int, *, undated: int) -> None:
     """Receipts that came before the clock was synchronised count as of this hour."""
     connection.execute(

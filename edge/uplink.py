@@ -179,7 +179,11 @@ class Uplink:
         except BadReceipt as bad:
             _log.warning("a receipt that is none: %s", bad)
             return
+        before = self.spool.epoch
         self.spool.receipt(receipt.streams, epoch=receipt.epoch)
+        self.spool.take_back(receipt.missing, epoch=receipt.epoch)
+        if self.spool.epoch != before:
+            self.tell()  # the gateway need not announce itself again
         for sender in self._senders.values():
             sender.receipted(self.spool)
 

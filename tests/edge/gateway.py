@@ -17,6 +17,7 @@ from edge.ranges import Ranges
 from tests.conftest import GATEWAY_PASSWORD
 
 EPOCH = "6a0c5a4e-0000-4000-8000-000000000001"
+NEXT_EPOCH = "6a0c5a4e-0000-4000-8000-000000000002"
 SOON = 8.0
 """Seconds within which what is expected has happened."""
 
@@ -67,8 +68,15 @@ class Gateway:
         """The retained state message outlives a test: ours alone may be looked at."""
         self.states.clear()
 
-    def receipt(self, streams: dict[str, list[list[int]]]) -> None:
-        said = {"format": 1, "epoch": self.epoch, "streams": streams}
+    def receipt(
+        self,
+        streams: dict[str, list[list[int]]],
+        *,
+        missing: dict[str, list[list[int]]] | None = None,
+    ) -> None:
+        said: Said = {"format": 1, "epoch": self.epoch, "streams": streams}
+        if missing is not None:
+            said["missing"] = missing
         self._clients["urgent"].publish(f"edges/{self._edge}/receipt", json.dumps(said), qos=1)
 
     async def sees(self, what: Callable[[], object]) -> None:

@@ -29,6 +29,11 @@ def test_union_and_cover_are_those_of_sets(one: list[Range], other: list[Range])
     assert Ranges(one).covers(other) == (numbers(other) <= numbers(one))
 
 
+@given(RANGES, RANGES)
+def test_the_difference_is_that_of_sets(one: list[Range], other: list[Range]) -> None:
+    assert numbers(list(Ranges(one) - other)) == numbers(one) - numbers(other)
+
+
 @given(RANGES, st.integers(1, 50))
 def test_a_number_is_in_the_set_or_not(ranges: list[Range], number: int) -> None:
     assert (number in Ranges(ranges)) == (number in numbers(ranges))

@@ -22,6 +22,20 @@ def test_a_receipt_tells_the_ranges_of_each_stream() -> None:
     assert read_receipt(said) == Receipt("e", {"s": ((1, 5), (7, 7)), "t": ()})
 
 
+def test_a_receipt_may_ask_for_what_is_missing() -> None:
+    said = b'{"format":1,"epoch":"e","streams":{},"missing":{"s":[[2,3]]}}'
+
+    assert read_receipt(said) == Receipt("e", {}, {"s": ((2, 3),)})
+
+
+@pytest.mark.parametrize("missing", ["[]", "null", '{"s":[[3,2]]}', '{"s":1}'])
+def test_an_asking_that_is_none_is_refused(missing: str) -> None:
+    said = f'{{"format":1,"epoch":"e","streams":{{}},"missing":{missing}}}'.encode()
+
+    with pytest.raises(BadReceipt):
+        read_receipt(said)
+
+
 @pytest.mark.parametrize(
     "ranges", ["[[0,5]]", "[[5,1]]", "[[1,2,3]]", "[[1.0,2]]", "[[true,2]]", "{}", "[1]", "null"]
 )

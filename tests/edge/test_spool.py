@@ -17,7 +17,6 @@ from tests.edge.frames import HOUR, HandClock, heard
 from tests.edge.pages import dirty_pages
 
 EPOCH = "6a0c5a4e-0000-4000-8000-000000000001"
-NEXT_EPOCH = "6a0c5a4e-0000-4000-8000-000000000002"
 
 
 def runs(spool: Spool, lane: Lane, *, frames: int = 100, octets: int = 50_000) -> list[Run]:
@@ -204,41 +203,6 @@ def test_forgetting_takes_a_bounded_number_at_a_time(path: Path, clock: HandCloc
         clock.ms += 80 * HOUR
 
         assert [spool.forget(at_most=10) for _ in range(4)] == [10, 10, 5, 0]
-
-
-def test_a_restored_gateway_is_sent_again_all_that_is_kept(path: Path, clock: HandClock) -> None:
-    with Spool(path, clock) as spool:
-        spool.append_many([heard(n) for n in range(1, 5)], "bulk")
-        [run] = runs(spool, "bulk")
-        store_all(spool)
-
-        spool.receipt({run.stream: [(1, 2)]}, epoch=NEXT_EPOCH)
-        restored = everything(spool)
-        spool.receipt({run.stream: [(1, 4)]}, epoch=EPOCH)
-
-        assert restored == [3, 4]
-        assert everything(spool) == [3, 4], "a receipt of the old epoch came late"
-
-    with Spool(path, clock) as spool:
-        assert everything(spool) == [3, 4]
-
-
-def test_what_a_restored_gateway_can_no_longer_get_is_said(path: Path, clock: HandClock) -> None:
-    with Spool(path, clock) as spool:
-        spool.append_many([heard(1), heard(2)], "bulk")
-        store_all(spool)
-        clock.ms += 80 * HOUR
-        spool.forget()
-        spool.append(heard(3), "bulk")
-        stream = runs(spool, "bulk")[0].stream
-
-        spool.receipt({stream: []}, epoch=NEXT_EPOCH)
-        lost, kept = runs(spool, "bulk")
-
-    assert [(gone.first, gone.last, gone.reason) for gone in lost.gone] == [
-        (1, 2, "no longer kept")
-    ]
-    assert (kept.first, len(kept.frames)) == (3, 1)
 
 
 def test_a_second_agent_is_refused(path: Path, clock: HandClock) -> None:
