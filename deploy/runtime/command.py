@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.machine import (
@@ -84,14 +85,17 @@ def test(arguments: Sequence[str]) -> int:
 
 def demo(arguments: Sequence[str]) -> int:
     """The demo takes this process over, so that signals reach it directly."""
-    set_up()
-    command = [str(PYTHON), "-P", "-m", "deploy.world.demo", *arguments]
-    os.execve(command[0], command, environment())  # noqa: S606 -- our own words, and no shell is wanted
+    return _handed_over("deploy.world.demo", arguments)
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """A benchmark, in the same way."""
+    return _handed_over("deploy.world.bench.main", arguments)
 
 
 def main() -> int:
     """`python3 -m deploy.runtime.command test|demo|set-up …`."""
-    jobs: dict[str, Callable[[Sequence[str]], int]] = {"test": test, "demo": demo}
+    jobs: dict[str, Callable[[Sequence[str]], int]] = {"test": test, "demo": demo, "bench": bench}
     name, *arguments = sys.argv[1:] or ["set-up"]
     if name == "set-up":
         set_up()
@@ -99,6 +103,12 @@ def main() -> int:
     if name not in jobs:
         raise Stop(Exit.USAGE, "Usage: python3 -m deploy.runtime.command test|demo|set-up …")
     return jobs[name](arguments)
+
+
+def _handed_over(module: str, arguments: Sequence[str]) -> NoReturn:
+    set_up()
+    command = [str(PYTHON), "-P", "-m", module, *arguments]
+    os.execve(command[0], command, environment())  # noqa: S606 -- our own words, and no shell is wanted
 
 
 def _take(lock: int) -> None:

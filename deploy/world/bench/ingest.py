@@ -1,0 +1,211 @@
+"""`./deploy/bench ingest`: from MQTT QoS 1 to rows that are stored and judged, against bare COPY."""
+
+import argparse
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from deploy.world.bench import counting, town
+from deploy.world.bench.copying import USUAL, Rows, connected, copied_per_s, stored_rows, twin
+from deploy.world.bench.figures import is_flat, settled
+from deploy.world.bench.homes import ENCRYPTED_EVERY
+from deploy.world.bench.legs import Leg, Outcome, Say, one_after_another, ride, shape_for
+from deploy.world.bench.load import PER_FRAME, Shape
+from deploy.world.bench.rig import Rig, rig
+
+_MOST = {1: 40_000, 25: 120_000, 200: 200_000}
+"""Observations a second that batches are made for, by frames a message."""
+_WARM_UP = 6
+"""Messages of each box before anything is measured: caches fill, and rows come for COPY."""
+_ROWS = 300_000
+"""Rows of the bare COPY."""
+_PARTS = ("parse", "decode", "ledger", "copy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    homes: int
+    frames: int
+    seconds: float
+    batch: int
+    processes: int
+    more: bool
+    rate: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What may be said after `ingest`."""
+    parser.add_argument("--homes", "--boxes", type=int, default=1_000, help="boxes that send")
+    parser.add_argument("--frames", type=int, default=25, help="frames a message")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of the load")
+    parser.add_argument("--batch", type=int, default=2_000, help="rows of one more bare COPY")
+    parser.add_argument("--processes", type=int, default=1, help="processes of ingest")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="observations a second, not as many as go"
+    )
+    parser.add_argument(
+        "--only", action="store_true", help="not also 1 and 200 frames a message, for less long"
+    )
+
+
+async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """The figures of the whole run."""
+    asked = _Asked(
+        homes=arguments.homes,
+        frames=arguments.frames,
+        seconds=arguments.seconds,
+        batch=arguments.batch,
+        processes=arguments.processes,
+        more=not arguments.only,
+        rate=arguments.rate,
+    )
+    async with rig(say=say) as started:
+        say(f"Settling {asked.homes} homes …")
+        await town.settle(started.stack, asked.homes, now=datetime.now(UTC))
+        for number in range(1, asked.processes + 1):
+            started.stack.environment["ingest_name"] = str(number)
+            await started.start_stage(f"ingest-{number}", "ingest")
+        await started.start_stage("watch", "watch")
+        return await _measured(started, asked, say)
+
+
+async def _measured(started: Rig, asked: _Asked, say: Say) -> dict[str, Any]:
+    legs = _legs(asked)
+    other = started.stack.database.create("bare")
+    bare = await twin(other, other.dsn())
+    warm = await ride(started, legs[0], say)
+    first = await _bare(started, bare, asked, warm, say)
+    default = await ride(started, legs[1], say)
+    second = await _bare(started, bare, asked, default, say)
+    rows = [await ride(started, leg, say) for leg in legs[2:]]
+    say("Counting …")
+    done = (warm, default, *rows)
+    wanted = counting.expected((one.leg.shape, one.sent) for one in done)
+    counted = await counting.count(started.stack.owner, wanted)
+    copies = {batch: max(first[batch], second[batch]) for batch in first}
+    return {
+        **figures(default, copies),
+        **_counts(counted),
+        "message_shape": _shape(default.leg.shape),
+        "rows": {one.leg.shape.frames_a_message: _row(one, copies) for one in rows},
+        "settings": await _durability(started),
+    }
+
+
+def _legs(asked: _Asked) -> list[Leg]:
+    """Warm-up, the load, and the further rows of the table: in times one after another."""
+    name, short = secrets.token_hex(4), min(10.0, asked.seconds)
+    wanted = [(asked.frames, asked.seconds)]
+    wanted += [(frames, short) for frames in (1, 200) if asked.more and frames != asked.frames]
+    shapes = [
+        shape_for(
+            homes=asked.homes,
+            seconds=seconds,
+            most=asked.rate or _MOST.get(frames, _MOST[25]),
+            frames_a_message=frames,
+            run=f"{name} {place}",
+        )
+        for place, (frames, seconds) in enumerate(wanted)
+    ]
+    many = _WARM_UP * 25
+    warm = Shape(
+        homes=asked.homes, frames=many, frames_a_message=25, until=0, run=f"{name} warm-up"
+    )
+    placed = one_after_another([warm, *shapes], end=time.time_ns() // 1_000_000)
+    rates = [0.0, asked.rate, *(0.0 for _ in shapes[1:])]
+    times = [120.0, *(seconds for _, seconds in wanted)]
+    return [
+        Leg(shape=shape, seconds=seconds, rate=rate)
+        for shape, seconds, rate in zip(placed, times, rates, strict=True)
+    ]
+
+
+async def _bare(
+    started: Rig, bare: str, asked: _Asked, before: Outcome, say: Say
+) -> dict[int, float]:
+    """Rows a second of the bare COPY, by rows a batch."""
+    say("Bare COPY of stored rows …")
+    a_message = before.leg.shape.frames_a_message * PER_FRAME
+    rows: Rows = await stored_rows(started.stack.owner, _ROWS, a_message=a_message)
+    found = {size: await copied_per_s(bare, rows, batch=size) for size in (USUAL, asked.batch)}
+    say("  " + ", ".join(f"{rate:,.0f}/s at {size} a batch" for size, rate in found.items()))
+    return found
+
+
+def figures(outcome: Outcome, copies: Mapping[int, float]) -> dict[str, Any]:
+    """Rates, CPU and memory of the load; `copies` are bare rates by rows a batch."""
+    ingest = [sum(looks) for looks in zip(*_of(outcome.memory, "ingest"), strict=False)]
+    steady = settled(ingest) or [0.0]
+    return {
+        **_row(outcome, copies),
+        "copy_per_s": round(copies[USUAL]),
+        "copy_per_s_by_batch": {size: round(rate) for size, rate in copies.items()},
+        "us": {**_parts(outcome), "watch": outcome.us(outcome.of("watch"))},
+        "broker_cpu_us": outcome.us(outcome.of("broker")),
+        "database_cpu_us": outcome.us(outcome.of("database")),
+        "rss_mb": round(steady[-1], 1),
+        "rss_min_mb": round(min(steady), 1),
+        "rss_max_mb": round(max(steady), 1),
+        "rss_flat": is_flat(ingest),
+        "watch_rss_mb": round((_of(outcome.memory, "watch") or [[0.0]])[0][-1], 1),
+        "sent_again": outcome.sent.again,
+        "seconds": round(outcome.sent.seconds, 1),
+        "observations": outcome.sent.receipted,
+    }
+
+
+def _row(outcome: Outcome, copies: Mapping[int, float]) -> dict[str, Any]:
+    cpu = outcome.of("ingest") + outcome.of("watch")
+    return {
+        "observations_per_s": round(outcome.sustained),
+        "stored_per_s": round(outcome.stored_per_s),
+        "watched_per_s": round(outcome.watched_per_s),
+        "ratio": round(outcome.sustained / copies[USUAL], 3),
+        "gateway_cpu_us_per_observation": outcome.us(cpu),
+        "sender_cpu_us": outcome.us(outcome.of("sender")),
+    }
+
+
+def _parts(outcome: Outcome) -> dict[str, float]:
+    """Microseconds an observation by part; `ingest` is all of its process."""
+    parts = {
+        part: outcome.us(outcome.counters.get(f"ingest_cpu_seconds{{part={part}}}", 0.0))
+        for part in _PARTS
+    }
+    return {**parts, "ingest": outcome.us(outcome.of("ingest"))}
+
+
+def _of(memory: Mapping[str, Sequence[float]], word: str) -> list[Sequence[float]]:
+    return [looks for name, looks in memory.items() if name.startswith(word)]
+
+
+def _counts(counted: counting.Count) -> dict[str, int]:
+    said = asdict(counted)
+    return {"stored_all": said.pop("stored"), **said}
+
+
+def _shape(shape: Shape) -> dict[str, Any]:
+    return {
+        "boxes": shape.homes,
+        "frames_a_message": shape.frames_a_message,
+        "observations_a_frame": PER_FRAME,
+        "encrypted": 1 / ENCRYPTED_EVERY,
+        "tls": False,
+    }
+
+
+async def _durability(started: Rig) -> dict[str, str]:
+    """What the database says of its own care: all must be on."""
+    async with connected(started.stack.owner) as db:
+        said = {
+            name: str(await db.fetchval(f"SHOW {name}"))
+            for name in ("fsync", "synchronous_commit", "full_page_writes")
+        }
+        streams = await db.fetchval("SELECT count(*) FROM pg_stat_replication")
+        kept = await db.fetchval("SELECT count(*) FROM message")
+    await asyncio.sleep(0)
+    return {**said, "wal_streams": str(streams), "raw_messages": str(kept)}

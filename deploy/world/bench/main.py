@@ -1,0 +1,91 @@
+"""What `./deploy/bench` runs: one benchmark by name, its figures as JSON on the last line."""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from deploy.runtime.exits import Exit, Stop
+from deploy.runtime.process import DidNotStart
+from deploy.world.bench.rig import NotReady
+from deploy.world.bench.sending import SenderFailed
+from deploy.world.stack import CommandFailed
+
+BENCHES: Mapping[str, str] = {
+    "ingest": "from MQTT to rows that are stored and judged, against bare COPY",
+}
+"""Each benchmark, which is a module here, and what it measures."""
+
+_FAILED = 1
+_TROUBLES = (CommandFailed, DidNotStart, NotReady, SenderFailed)
+
+
+class Bench(Protocol):
+    """A module that is a benchmark."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    async def run(
+        self, arguments: argparse.Namespace, say: Callable[[str], None]
+    ) -> dict[str, Any]: ...
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the benchmark; its exit code. Without a name, they are listed."""
+    words = list(sys.argv[1:] if words is None else words)
+    parser = _parser(words)
+    if not words:
+        parser.print_help()
+        return 0
+    asked = parser.parse_args(words)
+    try:
+        figures = asyncio.run(_until_stopped(asked))
+    except Stop as stop:
+        return _explain(stop.sentence, stop.code)
+    except _TROUBLES as trouble:
+        return _explain(str(trouble), _FAILED)
+    if figures is None:
+        return _explain("Stopped; nothing is left running.", Exit.INTERRUPTED)
+    print(json.dumps(figures, ensure_ascii=False), flush=True)  # noqa: T201 - the answer
+    return 0
+
+
+async def _until_stopped(asked: argparse.Namespace) -> dict[str, Any] | None:
+    job = asyncio.create_task(_bench(asked.bench).run(asked, _say))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, job.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        return await job
+    return None
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./deploy/bench", description=__doc__)
+    benches = parser.add_subparsers(dest="bench", metavar="BENCH", required=True)
+    for name, what in BENCHES.items():
+        sub = benches.add_parser(name, help=what, description=what)
+        if name in words:
+            _bench(name).add_arguments(sub)
+    return parser
+
+
+def _bench(name: str) -> Bench:
+    return cast("Bench", importlib.import_module(f"deploy.world.bench.{name}"))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - progress for a person
+
+
+def _explain(sentence: str, code: int) -> int:
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - said to a person
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,450 @@
+"""Sends ready batches as so many boxes: `python -m deploy.world.bench.sender PLAN`, a process alone.
+
+A box here does what a real one does with its bulk lane: one message in flight until the gateway's
+receipt covers it, sent again when none comes, every receipt acknowledged. Only the spool is
+missing: the batches were made before (making.py). It tells what it does in lines of JSON on
+standard output, waits for a line on standard input before it begins, and ends when that closes.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import socket
+import subprocess
+import sys
+import time
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.world.bench import making, packets
+from deploy.world.bench.homes import PASSWORD, edge_name
+from deploy.world.bench.load import COLUMNS, Message, Shape, stream_of
+
+_KEEPALIVE = 60
+_PING_EVERY = 30.0
+_STATE_EVERY = 300.0
+"""Seconds between a box's state messages (edge/heartbeat.py)."""
+_PATIENCE = 10.0
+"""Seconds without a receipt after which a batch is sent again (edge/lanes.py)."""
+_LOOK, _TELL = 0.005, 0.5
+_READ = 1 << 16
+_PIPE = 1 << 20
+_STATE_NUMBER = 2
+_SEVERAL = 64  # connections that are opened at the same time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is sent, to where. `rate` is observations a second, 0 for as fast as receipts come."""
+
+    shape: Shape
+    host: str
+    port: int
+    seconds: float
+    rate: float
+    makers: int
+    ready: int
+    """Bytes of batches that are made before the first is sent, and that lie ready at most."""
+    drain: float = 60.0
+    """Seconds that the last receipts are waited for."""
+    report: str
+    """The file in which the result is put."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Plan":
+        """From the file that `write` made."""
+        said = json.loads(path.read_text())
+        return cls(**{**said, "shape": Shape(**said["shape"])})
+
+    def write(self, path: Path) -> None:
+        """For the sender's process."""
+        path.write_text(json.dumps(asdict(self)))
+
+
+@dataclass(slots=True)
+class _Box:
+    """One connection, and how far its home's batches have come."""
+
+    home: int
+    name: str
+    stream: str
+    line: socket.socket
+    state_due: float
+    queue: deque[Message] = field(default_factory=deque[Message])
+    unread: bytes = b""
+    unwritten: bytes = b""
+    message: Message | None = None
+    last: int = 0
+    """The last sequence number sent."""
+    sent_at: float = 0.0
+    observations: int = 0
+    tally: bytes = bytes(COLUMNS * 4)
+    is_idle: bool = True
+
+
+class Refused(Exception):
+    """The broker does not take a box or closed its connection; the text says which and why."""
+
+
+class Sender:
+    """All boxes on one epoll: every message costs a read or two and one write."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._epoll = select.epoll()
+        self._boxes: dict[int, _Box] = {}
+        self._by_home: dict[int, _Box] = {}
+        self._idle: deque[_Box] = deque()
+        self._makers: dict[int, subprocess.Popen[bytes]] = {}
+        self._unread: dict[int, bytes] = {}
+        self._paused = False
+        self._held = self._in_flight = 0
+        self._begun = self._until = self._cpu = 0.0
+        self._stopped = False
+        self._seconds: list[float] = []
+        self.sent = self.receipted = self.again = 0
+        """Observations sent and receipted; batches sent again."""
+        self.messages = self.refusals = 0
+
+    def prepare(self) -> None:
+        """Have batches made until all are there or enough lie ready."""
+        shape = making.shape_to_text(self._plan.shape)
+        for part in range(self._plan.makers):
+            words = ("-P", "-m", "deploy.world.bench.making", shape, str(part))
+            command = ["setpriv", "--pdeathsig", "KILL", sys.executable, *words]
+            maker = subprocess.Popen([*command, str(self._plan.makers)], stdout=subprocess.PIPE)
+            out = _out(maker)
+            self._makers[out], self._unread[out] = maker, b""
+            os.set_blocking(out, False)
+            self._epoll.register(out, select.EPOLLIN)
+        while self._makers and self._held < self._plan.ready:
+            for place, _ in self._epoll.poll(1):
+                self._take_made(place)
+
+    def connect(self) -> None:
+        """Connect all boxes as they would: subscribed, and with their birth told."""
+        homes = list(range(self._plan.shape.first, self._plan.shape.first + self._plan.shape.homes))
+        for start in range(0, len(homes), _SEVERAL):
+            opened = [self._opened(home) for home in homes[start : start + _SEVERAL]]
+            for box in opened:
+                _await(box, packets.CONNACK)
+                topics = (f"edges/{box.name}/{word}" for word in ("receipt", "config"))
+                box.line.sendall(b"".join(packets.subscribe(topic, 9) for topic in topics))
+            for box in opened:
+                _await(box, packets.SUBACK)
+                _await(box, packets.SUBACK)
+                box.line.sendall(self._state(box))
+                box.line.setblocking(False)
+                self._boxes[box.line.fileno()] = box
+                self._epoll.register(box.line.fileno(), select.EPOLLIN)
+
+    def run(self) -> None:
+        """Send until the time is up or all is sent, then wait for the last receipts."""
+        self._begun, self._cpu = time.monotonic(), time.process_time()
+        with contextlib.suppress(PermissionError):  # not a pipe: a person has started us
+            self._epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+        self._idle.extend(box for box in self._boxes.values() if box.queue)
+        next_look = next_tell = next_ping = self._begun
+        while not self._is_done(now := time.monotonic()):
+            for place, event in self._epoll.poll(_LOOK):
+                self._serve(place, event)
+            if now >= next_look:
+                self._let_go(now)
+                next_look = now + _LOOK
+            if now >= next_tell:
+                self._tell(now)
+                next_tell = now + _TELL
+            if now >= next_ping:
+                self._send_again(now)
+                self._keep_alive(now)
+                next_ping = now + 1
+
+    def close(self) -> None:
+        """Say good-bye; the makers, should they still be at work, end by their broken pipe."""
+        for box in self._boxes.values():
+            with contextlib.suppress(OSError):
+                box.line.send(bytes([packets.DISCONNECT, 0]))
+            box.line.close()
+        for maker in self._makers.values():
+            maker.kill()
+            maker.wait()
+
+    def report(self) -> dict[str, Any]:
+        """What was sent, by box: frames, and observations by device and kind."""
+        makers = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {
+            "sent": self.sent,
+            "receipted": self.receipted,
+            "messages": self.messages,
+            "sent_again": self.again,
+            "refused": self.refusals,
+            "seconds": self._until - self._begun,
+            "cpu": time.process_time() - self._cpu,
+            "makers_cpu": makers.ru_utime + makers.ru_stime,
+            "boxes": {
+                str(box.home): [box.last, box.observations, array("I", box.tally).tolist()]
+                for box in self._by_home.values()
+            },
+        }
+
+    def _is_done(self, now: float) -> bool:
+        plan = self._plan
+        if not self._stopped and (now - self._begun >= plan.seconds or self._is_all_sent()):
+            self._stopped, self._until = True, now
+        if not self._stopped:
+            return False
+        if self._in_flight:
+            self._until = now
+        return not self._in_flight or now - self._begun > plan.seconds + plan.drain
+
+    def _is_all_sent(self) -> bool:
+        return not self._makers and self._held == 0 and self._in_flight == 0
+
+    def _serve(self, place: int, event: int) -> None:
+        box = self._boxes.get(place)
+        if box is None:
+            if place == sys.stdin.fileno():
+                raise Refused("nobody wants the result any more")
+            self._take_made(place)
+            return
+        if event & select.EPOLLOUT:
+            self._write(box, b"")
+        if event & ~select.EPOLLOUT:
+            self._read(box)
+
+    def _read(self, box: _Box) -> None:
+        try:
+            received = box.line.recv(_READ)
+        except BlockingIOError:
+            return
+        if not received:
+            raise Refused(f"the broker closed the connection of {box.name}")
+        found, box.unread = packets.split(box.unread + received)
+        answers, is_free = b"", False
+        for first, body in found:
+            kind = first & 0xF0
+            if kind == packets.PUBLISH:
+                topic, number, payload = packets.published(first, body)
+                if number:
+                    answers += packets.puback(number)
+                is_free = (topic.endswith(b"/receipt") and self._covers(box, payload)) or is_free
+            elif kind == packets.PUBACK and packets.reason(body):
+                self._refused(box)
+            elif kind == packets.DISCONNECT:
+                raise Refused(f"the broker sends {box.name} away: {body.hex()}")
+        if is_free:
+            self._receipted(box)
+            answers += self._next(box)
+        if answers:
+            self._write(box, answers)
+
+    def _covers(self, box: _Box, payload: bytes) -> bool:
+        if box.message is None:
+            return False
+        ranges = json.loads(payload)["streams"].get(box.stream, ())
+        first = box.last - box.message.frames + 1
+        return any(low <= first and box.last <= high for low, high in ranges)
+
+    def _refused(self, box: _Box) -> None:
+        """Nobody is there to take it: as a box would, try again after about a second."""
+        self.refusals += 1
+        box.sent_at = min(box.sent_at, time.monotonic() - _PATIENCE + 1)
+
+    def _receipted(self, box: _Box) -> None:
+        if box.message is not None:
+            self.receipted += box.message.observations
+            self._seconds.append(time.monotonic() - box.sent_at)
+            box.message = None
+            self._in_flight -= 1
+
+    def _next(self, box: _Box) -> bytes:
+        """The box's next batch; nothing, and the box idle, while none may leave.
+
+        A box without batches is looked at again when a maker has one for it.
+        """
+        if self._stopped or not box.queue or not self._may_send():
+            box.is_idle = True
+            if box.queue:
+                self._idle.append(box)
+            return b""
+        message = box.message = box.queue.popleft()
+        self._held -= len(message.packet)
+        self._in_flight += 1
+        box.is_idle, box.sent_at = False, time.monotonic()
+        box.last += message.frames
+        box.observations += message.observations
+        box.tally = message.tally
+        self.sent += message.observations
+        self.messages += 1
+        return message.packet
+
+    def _may_send(self) -> bool:
+        rate = self._plan.rate
+        return not rate or self.sent < rate * (time.monotonic() - self._begun)
+
+    def _let_go(self, now: float) -> None:
+        """Boxes that wait for their time or for batches try again; late ones send again."""
+        if self._paused and self._held < self._plan.ready * 0.9:
+            self._listen_to_makers(wanted=True)
+        for _ in range(len(self._idle)):
+            if self._stopped or not self._may_send():
+                break
+            box = self._idle.popleft()
+            if packet := self._next(box):
+                self._write(box, packet)
+
+    def _send_again(self, now: float) -> None:
+        for box in self._by_home.values():
+            if box.message is not None and now - box.sent_at > _PATIENCE:
+                box.sent_at = now
+                self.again += 1
+                self._write(box, box.message.packet)
+
+    def _keep_alive(self, now: float) -> None:
+        """Every box says that it is there, spread over the time that each has for it."""
+        ping = int(now) % int(_PING_EVERY)
+        for box in self._boxes.values():
+            if now >= box.state_due:
+                box.state_due = now + _STATE_EVERY
+                self._write(box, self._state(box))
+            elif box.home % int(_PING_EVERY) == ping:
+                self._write(box, packets.PINGREQ)
+
+    def _write(self, box: _Box, data: bytes) -> None:
+        data = box.unwritten + data
+        try:
+            written = box.line.send(data)
+        except BlockingIOError:
+            written = 0
+        had, box.unwritten = box.unwritten, data[written:]
+        if bool(had) != bool(box.unwritten):
+            wanted = select.EPOLLIN | (select.EPOLLOUT if box.unwritten else 0)
+            self._epoll.modify(box.line.fileno(), wanted)
+
+    def _tell(self, now: float) -> None:
+        took, self._seconds = sorted(self._seconds), []
+        middle = took[len(took) // 2] if took else 0.0
+        say(
+            at=round(now - self._begun, 2),
+            sent=self.sent,
+            receipted=self.receipted,
+            receipt_ms=round(middle * 1_000),
+        )
+
+    def _take_made(self, place: int) -> None:
+        """Read what a maker has; its end closes the pipe."""
+        data = os.read(place, _PIPE)
+        if not data:
+            self._epoll.unregister(place)
+            self._makers.pop(place).wait()
+            return
+        found, self._unread[place] = making.records(self._unread[place] + data)
+        for home, message in found:
+            box = self._box(home)
+            if self._begun and box.is_idle and not box.queue:
+                self._idle.append(box)
+            box.queue.append(message)
+            self._held += len(message.packet)
+        if self._held >= self._plan.ready and self._begun:
+            self._listen_to_makers(wanted=False)
+
+    def _listen_to_makers(self, *, wanted: bool) -> None:
+        self._paused = not wanted
+        for place in self._makers:
+            self._epoll.modify(place, select.EPOLLIN if wanted else 0)
+
+    def _box(self, home: int) -> _Box:
+        if home not in self._by_home:
+            stream = str(stream_of(self._plan.shape, home))
+            line = socket.socket()
+            share = (home % int(_STATE_EVERY)) + 1
+            due = time.monotonic() + share
+            self._by_home[home] = _Box(home, edge_name(home), stream, line, due)
+        return self._by_home[home]
+
+    def _opened(self, home: int) -> _Box:
+        box = self._box(home)
+        box.line.settimeout(10)
+        box.line.connect((self._plan.host, self._plan.port))
+        box.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        box.line.sendall(packets.connect(box.name, PASSWORD, keepalive=_KEEPALIVE))
+        return box
+
+    def _state(self, box: _Box) -> bytes:
+        """A state message as edge/heartbeat.py sends it, kept by the broker."""
+        now = time.time_ns() // 1_000_000
+        lane = {"depth": 0, "oldest": None}
+        said = {
+            **{"format": 1, "state": "running", "version": "bench", "at": now, "started": now},
+            **{"keepalive": _KEEPALIVE, "urgent": lane, "bulk": lane, "config": 1},
+            "reader": "hearing",
+        }
+        topic = f"edges/{box.name}/state"
+        return packets.publish(topic, json.dumps(said).encode(), _STATE_NUMBER, retain=True)
+
+
+def say(**words: object) -> None:
+    """One line for whoever started us."""
+    print(json.dumps(words), flush=True)  # noqa: T201 - how the processes talk
+
+
+def _out(maker: subprocess.Popen[bytes]) -> int:
+    if maker.stdout is None:
+        raise Refused("a maker without a pipe")
+    return maker.stdout.fileno()
+
+
+def _await(box: _Box, kind: int) -> None:
+    """Read up to the broker's answer of that kind; other packets are left for later."""
+    while True:
+        found, rest = packets.split(box.unread)
+        for place, (first, body) in enumerate(found):
+            if first & 0xF0 == kind:
+                if kind == packets.CONNACK and body[1]:
+                    raise Refused(f"the broker refuses {box.name} with reason 0x{body[1]:02x}")
+                box.unread = b"".join(_whole(found[place + 1 :])) + rest
+                return
+        received = box.line.recv(_READ)
+        if not received:
+            raise Refused(f"the broker closed the connection of {box.name}")
+        box.unread += received
+
+
+def _whole(found: list[tuple[int, bytes]]) -> Iterator[bytes]:
+    """Packets back as they were; before the start of the load all of them are short."""
+    for first, body in found:
+        yield bytes([first, len(body)]) + body
+
+
+def main() -> int:
+    """Prepare, connect, wait for the word, send, report."""
+    plan = Plan.read(Path(sys.argv[1]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    sender = Sender(plan)
+    try:
+        sender.prepare()
+        say(made=sender._held)  # noqa: SLF001 - its own module
+        sender.connect()
+        say(ready=True)
+        if not sys.stdin.readline():
+            return 1
+        sender.run()
+    except (Refused, OSError) as refused:
+        say(refused=str(refused))
+        return 1
+    finally:
+        sender.close()
+    Path(plan.report).write_text(json.dumps(sender.report()))
+    say(done=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
