@@ -93,9 +93,19 @@ def bench(arguments: Sequence[str]) -> int:
     return _handed_over("deploy.world.bench.main", arguments)
 
 
+def chaos(arguments: Sequence[str]) -> int:
+    """Random faults on the real parts; it takes this process over as well."""
+    _handed_over("deploy.world.chaos", arguments)
+
+
 def main() -> int:
     """`python3 -m deploy.runtime.command test|demo|set-up …`."""
-    jobs: dict[str, Callable[[Sequence[str]], int]] = {"test": test, "demo": demo, "bench": bench}
+    jobs: dict[str, Callable[[Sequence[str]], int]] = {
+        "test": test,
+        "demo": demo,
+        "bench": bench,
+        "chaos": chaos,
+    }
     name, *arguments = sys.argv[1:] or ["set-up"]
     if name == "set-up":
         set_up()

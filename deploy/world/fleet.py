@@ -25,7 +25,7 @@ from edge.clock import Clock, clock_from
 from edge.config import Config, ConfigFile
 from edge.heartbeat import Heartbeat
 from edge.identity import FILE, read_identity
-from edge.spool import Spool
+from edge.spool import KEEP_DAYS, Spool
 from edge.status import SPOOL
 from edge.uplink import Uplink
 
@@ -54,12 +54,20 @@ _AHEAD = timedelta(minutes=15)
 class Box:
     """One box: what it is told to hear goes through the real spool and the real uplink."""
 
-    def __init__(self, folder: Path, clock: Clock, *, uplink: type[Uplink] = Uplink) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        uplink: type[Uplink] = Uplink,
+        keep_days: float = KEEP_DAYS,
+        reserve: int = 0,
+    ) -> None:
         """The box's identity lies in the folder already, as joining left it."""
         identity = read_identity((folder / FILE).read_bytes())
         self.edge = identity.edge
         self.clock = clock
-        self.spool = Spool(folder / SPOOL, clock)
+        self.spool = Spool(folder / SPOOL, clock, keep_days=keep_days, reserve=reserve)
         self.told = asyncio.Event()
         """Set whenever a configuration came; whoever waits for one clears it."""
         self._config = ConfigFile(folder / "config.json")

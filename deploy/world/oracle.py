@@ -24,7 +24,7 @@ def night_doors(path: Path, zone: ZoneInfo) -> frozenset[tuple[str, date]]:
             for row in csv.DictReader(lines)
             if row["kind"] == "door"
         ]
-    return frozenset((home, evening(at)) for home, at in doors if _is_night(at))
+    return frozenset((home, evening(at)) for home, at in doors if is_night(at))
 
 
 def _local(text: str, zone: ZoneInfo) -> datetime:
@@ -33,7 +33,7 @@ def _local(text: str, zone: ZoneInfo) -> datetime:
     return at if at.tzinfo is None else at.astimezone(zone)
 
 
-def _is_night(at: datetime) -> bool:
+def is_night(at: datetime) -> bool:
     return at.hour >= NIGHT_BEGINS or at.hour < NIGHT_ENDS
 
 
