@@ -1,10 +1,7 @@
 """Starts a private PostgreSQL cluster with TimescaleDB, and ends it in every way."""
 
-import os
 import signal
-import stat
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +9,11 @@ from deploy.runtime.paths import program
 from deploy.runtime.ports import claim, free_port
 from deploy.runtime.process import DidNotStart, Guarded
 from deploy.runtime.scratch import folder_for_socket
+from deploy.runtime.server import as_the_server, belonging_to_the_server
+from deploy.runtime.wal import WalStream, base_backup
 
 OWNER = "owner"
 """The cluster's superuser. Stages connect as their own roles, made by the migrations."""
-
-_NOBODY = 65534
-"""The user and group `nobody`, fixed by Debian's base-passwd: PostgreSQL refuses root."""
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -28,6 +24,8 @@ _SETTINGS = {
     "timescaledb.telemetry_level": "off",
     # a small log is replayed quickly: 3.7 GB took 23 s, and crash tests wait for it
     "max_wal_size": "256MB",
+    # a stream that hangs or is gone must not fill the disk: it is cut off instead
+    "max_slot_wal_keep_size": "1GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
@@ -62,14 +60,24 @@ class Database:
     port: int
     socket_folder: Path
     log: Path
+    wal: WalStream | None = field(default=None)
+    """The stream of the write-ahead log, where one was asked for."""
     _process: Guarded | None = field(default=None)
 
     @classmethod
     def start(
-        cls, folder: Path, *, port: int | None = None, database: str = "trygport"
+        cls,
+        folder: Path,
+        *,
+        port: int | None = None,
+        database: str = "trygport",
+        stream_wal: bool = False,
+        keep_wal: int | None = None,
     ) -> "Database":
         """Make a cluster in the folder, or open the one that is there, and start it.
 
+        With `stream_wal` its write-ahead log is streamed into the folder `wal` (`keep_wal` bytes
+        of it, the newest; None keeps all) for as long as the server is wanted.
         Raises Stop when the asked-for port is in use, DidNotStart when PostgreSQL refuses.
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +93,8 @@ class Database:
         made._start_on_a_free_port(may_move=port is None)
         if fresh:
             made.create(database)
+        if stream_wal:
+            made.stream_wal(folder / "wal", keep=keep_wal)
         return made
 
     @property
@@ -102,25 +112,45 @@ class Database:
         """How to reach a database as a user; no password is asked."""
         return self.one(database).dsn(user)
 
+    def stream_wal(self, folder: Path, *, keep: int | None = None) -> None:
+        """Stream the write-ahead log into the folder from now on, also after `restart`.
+
+        Raises DidNotStart.
+        """
+        self.wal = WalStream.start(self._where, folder, log=self.folder / "wal.log", keep=keep)
+
+    def back_up(self, folder: Path) -> None:
+        """Copy the running cluster into a new folder. Raises DidNotStart."""
+        base_backup(self._where, folder)
+
     def kill(self) -> None:
-        """End by kill -9 of the postmaster and all that it started: a crash."""
+        """End by kill -9 of the postmaster and all that it started: a crash.
+
+        The stream of its log waits for it to come back.
+        """
         if self._process is not None:
             self._process.kill()
         self._process = None
 
     def stop(self) -> None:
-        """End in good order; connections are broken, what is committed is kept."""
+        """End in good order; connections are broken, what is committed is kept and streamed."""
+        self._stop_server()
+        if self.wal is not None:
+            self.wal.stop()
+        self.wal = None
+
+    def _stop_server(self) -> None:
         if self._process is not None:
             self._process.stop()
         self._process = None
 
     def restart(self) -> None:
         """Start again on the same port and data, after `stop` or `kill` or while running."""
-        self.stop()
-        _belonging_to_the_server(self.socket_folder)
+        self._stop_server()
+        belonging_to_the_server(self.socket_folder)
         settings = {**_SETTINGS, "port": self.port, "unix_socket_directories": self.socket_folder}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [*_as_the_server(self.folder), program("postgres")]
+        command = [*as_the_server(self.folder), program("postgres")]
         self._process = Guarded.start(
             [*command, "-D", self.folder / "data", *options],
             log=self.log,
@@ -129,6 +159,11 @@ class Database:
             leftover=None if self.socket_folder.is_relative_to(self.folder) else self.socket_folder,
         )
         self._process.wait_until(self._is_ready)
+
+    @property
+    def _where(self) -> list[str | Path]:
+        """The connection options of PostgreSQL's own programs."""
+        return ["-h", self.socket_folder, "-p", str(self.port), "-U", OWNER]
 
     def create(self, name: str, *, template: str | None = None) -> OneDatabase:
         """Create a database, empty or as a copy of one to which nobody is connected."""
@@ -146,9 +181,8 @@ class Database:
         Raises DatabaseRefused.
         """
         command = [program("psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"]
-        place = ["-h", self.socket_folder, "-p", str(self.port), "-U", OWNER, "-d", database]
         done = subprocess.run(
-            [*command, *place, "-c", statement],
+            [*command, *self._where, "-d", database, "-c", statement],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -161,10 +195,10 @@ class Database:
     def _initialise(self) -> None:
         data = self.folder / "data"
         data.mkdir(mode=0o700, exist_ok=True)
-        _belonging_to_the_server(data)
+        belonging_to_the_server(data)
         locale = ["-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         asked = ["-D", data, "-U", OWNER, "-A", "trust", *locale, "--no-instructions", "--no-sync"]
-        command = [*_as_the_server(self.folder), program("initdb"), *asked]
+        command = [*as_the_server(self.folder), program("initdb"), *asked]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -187,29 +221,3 @@ class Database:
         except OSError:
             return False
         return bool(lines) and lines[0] == str(self.pid) and lines[-1] == "ready"
-
-
-def _belonging_to_the_server(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        os.chown(folder, _NOBODY, _NOBODY)
-
-
-def _as_the_server(folder: Path) -> Sequence[str]:
-    """What to put before a server program so that it does not run as root."""
-    if os.geteuid() != 0:
-        return ()
-    command = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
-    if not _everybody_may_enter(folder):
-        caps = "+dac_override,+dac_read_search"
-        command += [f"--inh-caps={caps}", f"--ambient-caps={caps}"]
-        # access(2) of another user than root would otherwise be asked without them
-        command += ["--securebits=+no_setuid_fixup"]
-    # a change of user forgets whose death to follow, so it is said again
-    return (*command, "--pdeathsig", "KILL", "--no-new-privs")
-
-
-def _everybody_may_enter(folder: Path) -> bool:
-    everybody = stat.S_IROTH | stat.S_IXOTH
-    modes = (place.stat().st_mode for place in (folder, *folder.parents))
-    return all(mode & everybody == everybody for mode in modes)
