@@ -16,6 +16,7 @@ from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, Picture
 from gateway.ingest.receipts import receipts
 from gateway.ingest.subscriber import Delivery, Subscriber
+from gateway.ingest.timing import Timing
 from gateway.store import frames, known, quarantine, streams
 from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown, Pool
@@ -72,6 +73,7 @@ class Pipeline:
         self._health = health
         self._numbers: list[int] = []
         self._count = _Counts(lane, health)
+        self._timing = Timing(health)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -101,7 +103,9 @@ class Pipeline:
 
     async def store(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
         """Commit all of these messages; the receipts by topic. Raises DatabaseDown."""
-        told = await self._store(self._read(deliveries))
+        with self._timing.parse:
+            group = self._read(deliveries)
+        told = await self._store(group)
         for state in (one for one in deliveries if _is_state(one)):
             if (aside := await self._contacts.take(state)) is not None:
                 await quarantine.set_messages_aside(self._pool, [aside], self._clock.now())
@@ -151,10 +155,11 @@ class Pipeline:
         harvest = self.harvest(picture, self._clock.now_ms(), driven=self._clock.driven)
         rejected = [*(_of_municipality(one, picture) for one in group.rejected), *strangers]
         async with self._pool.acquire() as db, db.transaction():
-            ledger = await streams.lock(db, self._lane, {key for _, _, key in ours})
+            keys = {key for _, _, key in ours}
+            ledger = await self._timing.ledger.of(streams.lock(db, self._lane, keys))
             ours, foreign = _split(ours, ledger)
             rejected += foreign
-            await self._take(harvest, ours, ledger)
+            await self._timing.decode.of(self._take(harvest, ours, ledger))
             await self._write(db, harvest, ledger, rejected)
             epoch = await streams.epoch(db)
         self._count.stored(harvest, rejected)
@@ -188,14 +193,16 @@ class Pipeline:
             harvest.place(await known.stays(db, doubtful))
         if harvest.unplaced:
             await frames.unplaced(db, harvest.unplaced)
-        await frames.keep(db, harvest.messages, harvest.rows, harvest.details)
+        keeping = frames.keep(db, harvest.messages, harvest.rows, harvest.details)
+        await self._timing.copy.of(keeping)
         await quarantine.set_frames_aside(db, harvest.aside, now)
         await quarantine.count(db, harvest.counted, now)
         await quarantine.set_messages_aside(db, rejected, now)
         if harvest.pending:
             changed = {one.stream for one in harvest.pending}
             advanced = {one.id: one for one in ledger.values() if one.id in changed}
-            await streams.advance(db, self._lane, list(advanced.values()), harvest.pending)
+            advancing = streams.advance(db, self._lane, list(advanced.values()), harvest.pending)
+            await self._timing.ledger.of(advancing)
 
 
 def _sorted(
