@@ -1,6 +1,7 @@
 """The path of a message: read, decode, store, and only then acknowledge and receipt."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +11,14 @@ from adapters.frame import Lane
 from gateway import log
 from gateway.clock import Clock
 from gateway.health import Health
+from gateway.ingest import brake
 from gateway.ingest.batches import Arrival, Rejected, digest, edge_of, kept_bytes, read_batch
+from gateway.ingest.brake import Brake, Braked, Tally
 from gateway.ingest.contact import Contacts
 from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, Picture
 from gateway.ingest.receipts import receipts
+from gateway.ingest.refusal import Refusing, halves
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.timing import Timing
 from gateway.store import frames, known, quarantine, streams
@@ -52,6 +56,8 @@ class Pipeline:
     """
 
     harvest = Harvest
+    pause = brake.AGAIN
+    """Seconds until what the brake holds is tried again."""
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class Pipeline:
         self._clock = clock
         self._health = health
         self._numbers: list[int] = []
+        self.brake = Brake(lane, health)
         self._count = _Counts(lane, health)
         self._timing = Timing(health)
 
@@ -86,12 +93,18 @@ class Pipeline:
             for topic, payload in told.items():
                 self._subscriber.publish(topic, payload)
 
-    async def _until_stored(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
-        """Store, however often the database must be asked; the receipts that are due then."""
+    async def _until_stored(self, deliveries: list[Delivery]) -> Mapping[str, bytes]:
+        """Store, however often the database must be asked; the receipts that are due then.
+
+        While the brake is on, `deliveries` grows: whether it may be let go shows in many boxes'.
+        """
         part, pause = f"ingest {self._lane}: database", _SHORTEST_PAUSE
         while True:
             try:
-                told = await self.store(deliveries)
+                told = await (self._try(deliveries) if self.brake.on else self.store(deliveries))
+            except Braked as braked:
+                _log.error("telemetry is held", lane=self._lane, why=str(braked))
+                await self._wait_for_more(deliveries)
             except DatabaseDown as down:
                 self._health.bad(part, str(down))
                 _log.warning("waiting for the database", lane=self._lane, why=str(down))
@@ -100,6 +113,33 @@ class Pipeline:
             else:
                 self._health.ok(part)
                 return told
+
+    async def _wait_for_more(self, deliveries: list[Delivery]) -> None:
+        """Wait out the pause, with what comes meanwhile added to what is in hand."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.pause):
+                while len(deliveries) < MOST_MESSAGES:
+                    room = MOST_MESSAGES - len(deliveries)
+                    more = await self._subscriber.take(room, octets=MOST_OCTETS)
+                    self._contacts.heard(more)
+                    deliveries += more
+                await asyncio.sleep(self.pause)
+
+    async def _try(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
+        """Each message by itself: what can be read is stored. Raises Braked if too much cannot."""
+        told: dict[str, bytes] = {}
+        tried, held = Tally(), list[Delivery]()
+        for one in deliveries:
+            group = self._read([one])
+            try:
+                told |= await self._store(group)
+                tried.frames += sum(len(arrival.frames) for arrival in group.arrivals)
+            except Braked as braked:
+                tried.add(braked.tally)
+                held.append(one)
+        self.brake.verdict(tried)
+        told |= await self.store(held)
+        return told
 
     async def store(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
         """Commit all of these messages; the receipts by topic. Raises DatabaseDown."""
@@ -122,37 +162,51 @@ class Pipeline:
                 group.rejected.append(set_aside(delivery.topic, delivery.payload, rejected))
         return group
 
-    async def _store(self, group: _Group) -> Mapping[str, bytes]:
-        """One transaction; message by message if one of them is what the database refuses."""
+    async def _store(self, group: _Group, *, again: bool = False) -> Mapping[str, bytes]:
+        """One transaction; message by message if one of them is what the database refuses.
+
+        What is tried `again` in parts has been logged.
+        """
         if not group.arrivals and not group.rejected:
             return {}
         try:
             return await self._commit(group)
-        except DatabaseDown:
+        except (DatabaseDown, Braked):
             raise
         except Exception as fault:
             if not group.arrivals:
                 raise
-            _log.exception("a transaction was refused", lane=self._lane)
-            if len(group.arrivals) > 1:
+            if not again:
+                _log.exception("a transaction was refused", lane=self._lane)
+            if len(group.arrivals) > 1 or group.rejected:
                 return await self._store_one_by_one(group)
-            only, refused = group.arrivals[0], Rejected("refused", repr(fault))
-            aside = set_aside(only.topic, only.payload, refused)
-            return await self._commit(_Group(rejected=[*group.rejected, aside]))
+            return await self._refuse(group.arrivals[0], repr(fault))
 
     async def _store_one_by_one(self, group: _Group) -> Mapping[str, bytes]:
         told = dict(await self._commit(_Group(rejected=group.rejected)))
         for arrival in group.arrivals:
-            told |= await self._store(_Group([arrival]))
+            told |= await self._store(_Group([arrival]), again=True)
         return told
 
-    async def _commit(self, group: _Group) -> Mapping[str, bytes]:
+    async def _refuse(self, arrival: Arrival, fault: str) -> Mapping[str, bytes]:
+        """Only the guilty frames are set aside: a call beside them is stored."""
+        if self.brake.on:
+            self.brake.weigh(brake.of_whole(arrival))
+        if len(arrival.frames) > 1:
+            told: dict[str, bytes] = {}
+            for half in halves(arrival):
+                told |= await self._store(_Group([half]), again=True)
+            return told
+        return await self._commit(_Group([arrival]), fault=fault)
+
+    async def _commit(self, group: _Group, *, fault: str = "") -> Mapping[str, bytes]:
+        """One transaction; with a fault its frames are set aside unread. Raises Braked."""
         senders = {edge_of(one.topic) for one in group.rejected}
         picture = await self._known.look_up(group.arrivals, senders)
         ours, strangers = _sorted(group.arrivals, picture)
         if len(self._numbers) < len(ours):
             self._numbers += await streams.batch_numbers(self._pool, max(_NUMBERS, len(ours)))
-        harvest = self.harvest(picture, self._clock.now_ms(), driven=self._clock.driven)
+        harvest = self._empty(picture, fault)
         rejected = [*(_of_municipality(one, picture) for one in group.rejected), *strangers]
         async with self._pool.acquire() as db, db.transaction():
             keys = {key for _, _, key in ours}
@@ -161,11 +215,33 @@ class Pipeline:
             rejected += foreign
             await self._timing.decode.of(self._take(harvest, ours, ledger))
             await self._write(db, harvest, ledger, rejected)
+            weighed = await self._weigh(db, [one for one, _, _ in ours], harvest, rejected)
             epoch = await streams.epoch(db)
+        self.brake.note(weighed)
         self._count.stored(harvest, rejected)
         waiting = {id(arrival) for arrival in harvest.waiting}
         told = {(one.edge, key): None for one, _, key in ours if id(one) not in waiting}
         return receipts(epoch, [(edge, ledger[key]) for edge, key in told])
+
+    def _empty(self, picture: Picture, fault: str) -> Harvest:
+        now_ms, driven = self._clock.now_ms(), self._clock.driven
+        if fault:
+            return Refusing(picture, now_ms, driven=driven, fault=fault)
+        return self.harvest(picture, now_ms, driven=driven)
+
+    async def _weigh(
+        self,
+        db: Connection,
+        arrivals: Sequence[Arrival],
+        harvest: Harvest,
+        rejected: Sequence[AsideMessage],
+    ) -> Tally:
+        """Before the commit. Raises Braked."""
+        suspects = brake.suspects(rejected)
+        fine = await quarantine.understood(db, suspects) if suspects else ()
+        weighed = brake.tally(arrivals, harvest.aside, rejected, fine)
+        self.brake.weigh(weighed)
+        return weighed
 
     async def _take(
         self,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -96,6 +96,11 @@ _KNOWN = """
     FROM unnest($1::text[], $2::bytea[]) AS w (topic, digest)
     JOIN quarantine q ON q.topic = w.topic AND q.digest = w.digest
 """
+_UNDERSTOOD = """
+    SELECT e.name FROM edge e
+    WHERE e.name = ANY ($1::text[])
+      AND EXISTS (SELECT FROM stream s WHERE s.municipality = e.municipality AND s.edge = e.id)
+"""
 # In one order for all who do it: two transactions never wait for each other.
 _ALLOT = """
     INSERT INTO aside_today AS t (topic, what, day, kept)
@@ -168,6 +173,11 @@ async def count(db: Connection, seen: Mapping[Counted, int], now: datetime) -> N
         await db.execute(
             _COUNT, one.municipality, one.topic, storable(one.device), one.reason, seen[one], now
         )
+
+
+async def understood(db: Connection, edges: Collection[str]) -> set[str]:
+    """Those of the boxes of which something was stored once."""
+    return {row["name"] for row in await db.fetch(_UNDERSTOOD, list(edges))}
 
 
 async def _room(
