@@ -18,7 +18,7 @@ from gateway.ingest.contact import Contacts
 from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, Picture
 from gateway.ingest.receipts import receipts
-from gateway.ingest.refusal import Refusing, halves
+from gateway.ingest.refusal import Refusing, halves, together
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.timing import Timing
 from gateway.store import frames, known, quarantine, streams
@@ -127,19 +127,18 @@ class Pipeline:
 
     async def _try(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
         """Each message by itself: what can be read is stored. Raises Braked if too much cannot."""
-        told: dict[str, bytes] = {}
+        told: Mapping[str, bytes] = {}
         tried, held = Tally(), list[Delivery]()
         for one in deliveries:
             group = self._read([one])
             try:
-                told |= await self._store(group)
+                told = together(told, await self._store(group))
                 tried.frames += sum(len(arrival.frames) for arrival in group.arrivals)
             except Braked as braked:
                 tried.add(braked.tally)
                 held.append(one)
         self.brake.verdict(tried)
-        told |= await self.store(held)
-        return told
+        return together(told, await self.store(held))
 
     async def store(self, deliveries: Sequence[Delivery]) -> Mapping[str, bytes]:
         """Commit all of these messages; the receipts by topic. Raises DatabaseDown."""
@@ -183,9 +182,9 @@ class Pipeline:
             return await self._refuse(group.arrivals[0], repr(fault))
 
     async def _store_one_by_one(self, group: _Group) -> Mapping[str, bytes]:
-        told = dict(await self._commit(_Group(rejected=group.rejected)))
+        told = await self._commit(_Group(rejected=group.rejected))
         for arrival in group.arrivals:
-            told |= await self._store(_Group([arrival]), again=True)
+            told = together(told, await self._store(_Group([arrival]), again=True))
         return told
 
     async def _refuse(self, arrival: Arrival, fault: str) -> Mapping[str, bytes]:
@@ -193,10 +192,9 @@ class Pipeline:
         if self.brake.on:
             self.brake.weigh(brake.of_whole(arrival))
         if len(arrival.frames) > 1:
-            told: dict[str, bytes] = {}
-            for half in halves(arrival):
-                told |= await self._store(_Group([half]), again=True)
-            return told
+            first, second = halves(arrival)
+            told = await self._store(_Group([first]), again=True)
+            return together(told, await self._store(_Group([second]), again=True))
         return await self._commit(_Group([arrival]), fault=fault)
 
     async def _commit(self, group: _Group, *, fault: str = "") -> Mapping[str, bytes]:

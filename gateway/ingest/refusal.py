@@ -4,6 +4,7 @@ Their numbers enter the ledger, or the box would send them for ever and nothing 
 """
 
 import json
+from collections.abc import Mapping
 
 from adapters.frame import encode_frame
 from gateway.ingest import unread
@@ -27,6 +28,17 @@ def halves(arrival: Arrival) -> tuple[Arrival, Arrival]:
         "gone": [],
     }
     return _message(arrival.topic, first), _message(arrival.topic, second)
+
+
+def together(told: Mapping[str, bytes], more: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The receipts of two transactions: of one box, what both say, the later of the same stream."""
+    both = dict(told)
+    for topic, receipt in more.items():
+        said = json.loads(receipt)
+        if topic in told:
+            said["streams"] = json.loads(told[topic])["streams"] | said["streams"]
+        both[topic] = json.dumps(said, separators=(",", ":")).encode()
+    return both
 
 
 def _message(topic: str, said: dict[str, object]) -> Arrival:

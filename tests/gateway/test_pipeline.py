@@ -352,17 +352,20 @@ async def test_one_spoiled_frame_does_not_take_its_batch_with_it(
     assert len(await ingest.rows("SELECT FROM observation WHERE kind = $1", Kind.DOOR)) == 1
 
 
-async def test_a_row_that_the_database_refuses_is_set_aside_alone(ingest: Parts) -> None:
-    good, bad = batch([door()]), batch([press(1)])
+async def test_a_frame_that_the_database_refuses_is_set_aside_alone_and_receipted(
+    ingest: Parts,
+) -> None:
+    good, bad = batch([door()]), batch([door(), press(1), door(), door()])
     await ingest.rows("ALTER TABLE observation ADD CONSTRAINT no_calls CHECK (kind <> 7)")
 
     told = await ingest.store(good, bad)
 
     await ingest.rows("ALTER TABLE observation DROP CONSTRAINT no_calls")
-    assert list(told["box-01"]["streams"]) == [good.stream]
-    (row,) = await ingest.rows("SELECT reason, detail FROM quarantine")
-    assert row["reason"] == "refused"
+    assert told["box-01"]["streams"] == {good.stream: [[1, 1]], bad.stream: [[1, 4]]}
+    (row,) = await ingest.rows("SELECT reason, detail, sequence FROM quarantine")
+    assert (row["reason"], row["sequence"]) == ("refused", 2)
     assert "CheckViolation" in row["detail"]
+    assert len(await ingest.rows("SELECT FROM observation")) == 4
 
 
 async def test_text_with_a_character_that_the_database_does_not_know_is_kept(
