@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway import log
 from gateway.clock import Clock
 from gateway.edges.config import config
+from gateway.ingest.duty import Duty
 from gateway.ingest.subscriber import Subscriber
 from gateway.store import configs
 from gateway.store.bell import Bell, listening
@@ -22,10 +23,12 @@ class Configs:
     """Tells boxes what to hear. A version counts as published when the broker has taken it.
 
     A box that says it follows an older version than it was sent is sent it again, so that a
-    broker which lost what it kept does no harm.
+    broker which lost what it kept does no harm. Of several ingest processes the one on duty tells;
+    the others know which boxes are behind, should the duty come to them.
     """
 
-    def __init__(self, pool: Pool, subscriber: Subscriber, clock: Clock) -> None:
+    def __init__(self, duty: Duty, pool: Pool, subscriber: Subscriber, clock: Clock) -> None:
+        self._duty = duty
         self._pool = pool
         self._clock = clock
         self._subscriber = subscriber
@@ -48,13 +51,15 @@ class Configs:
             with contextlib.suppress(DatabaseDown):
                 async with listening(self._pool, "config") as self._bell:
                     while True:
+                        await self._duty.taken.wait()
                         await self._publish_all()
-                        await self._bell.wait(_POLL)
+                        connected = self._subscriber.connected_at is not None
+                        await self._bell.wait(_POLL if connected else _AGAIN)
             self._bell = None
             await asyncio.sleep(_AGAIN)
 
     async def _publish_all(self) -> None:
-        while self._subscriber.connected_at is not None:
+        while self._subscriber.connected_at is not None and self._duty.is_held:
             again = list(self._behind)[:_MOST]
             due = await configs.due(self._pool, again, _MOST, self._clock.now())
             done = await self._publish(due)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from gateway import log
 from gateway.clock import Clock
+from gateway.ingest.duty import Duty
 from gateway.store.pool import DatabaseDown, Pool
 from gateway.store.timescale_helpers import drop_messages
 
@@ -14,11 +15,14 @@ EVERY = 3_600.0
 _log = log.get(__name__)
 
 
-async def keep_a_week(pool: Pool, clock: Clock) -> None:
-    """Until cancelled. A replay on a driven clock keeps all: its years pass in an hour."""
+async def keep_a_week(duty: Duty, pool: Pool, clock: Clock) -> None:
+    """Until cancelled, when it is our duty. A replay on a driven clock keeps all.
+
+    (Its years pass in an hour.)
+    """
     while True:
         await asyncio.sleep(EVERY)
-        if clock.driven:
+        if clock.driven or not duty.is_held:
             continue
         try:
             dropped = await drop_messages(pool, clock.now() - KEPT)

@@ -1,24 +1,46 @@
-"""The stage `ingest`: two lanes, who is in contact, and what the boxes are told."""
+"""The stage `ingest`: two lanes, who is in contact, and what the boxes are told.
+
+It may run several times on one broker and database, each under a name of its own: all of them get
+every call, and each telemetry message goes to one (deploy/decisions/several-ingest.md).
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from adapters.frame import Lane
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.ingest.configs import Configs
 from gateway.ingest.contact import UNSURE, Contacts
+from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.retention import keep_a_week
-from gateway.ingest.subscriber import Broker, Subscriber
+from gateway.ingest.subscriber import KEEPALIVE, SESSION_EXPIRY, Broker, Subscriber
 from gateway.ingest.uptime import TOPIC as UPTIME
 from gateway.ingest.uptime import BrokerUptime
 from gateway.settings import Settings
 from gateway.store.pool import connect
 
 URGENT = ("edges/+/urgent", "edges/+/state")
-BULK = ("edges/+/bulk",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How telemetry is divided among the ingest processes.
+
+    A session of `expiry` 0 seconds ends with its connection: the broker gives the share of one
+    that is gone to the others at once, and what it had in hand the boxes send again. `keepalive`
+    seconds and half of that again, and one that hangs is gone too.
+    """
+
+    topics: Sequence[str] = ("$share/gateway/edges/+/bulk",)
+    expiry: int = 0
+    keepalive: int = 10
+
+
+SHARED = Sharing()
 
 
 async def run(
@@ -28,21 +50,22 @@ async def run(
     *,
     pipeline: type[Pipeline] = Pipeline,
     unsure: float = UNSURE,
+    sharing: Sharing = SHARED,
 ) -> None:
     """Until cancelled. A session and a connection of its own for each lane: calls overtake.
 
-    Another pipeline is given by tests, to show what happens when it breaks its promise, and a
-    shorter `unsure` (seconds, see contact.py), not to wait for it.
+    Another pipeline or sharing is given by tests, to show what happens when it breaks its promise,
+    and a shorter `unsure` (seconds, see contact.py), not to wait for it.
     """
-    broker = broker_of(settings)
     async with connect(settings, "ingest") as pool, asyncio.TaskGroup() as group:
-        urgent = Subscriber(broker, "gateway-urgent", URGENT, changed=_part(health, "urgent"))
-        bulk = Subscriber(broker, "gateway-bulk", BULK, changed=_part(health, "bulk"))
-        teller = Subscriber(broker, "gateway-config", (UPTIME,), changed=_part(health, "config"))
-        known, configs = Known(pool), Configs(pool, teller, clock)
+        urgent = _session(settings, health, "urgent", URGENT)
+        bulk = _session(settings, health, "bulk", sharing.topics, sharing)
+        teller = _session(settings, health, "config", (UPTIME,))
+        duty, known = Duty(pool), Known(pool)
+        configs = Configs(duty, pool, teller, clock)
         uptime = BrokerUptime(teller)
         contacts = Contacts(
-            pool,
+            duty,
             known,
             clock,
             urgent,
@@ -64,7 +87,7 @@ async def run(
             group.create_task(worker.run())
         for part in (urgent, bulk, teller, known, configs, uptime, contacts):
             group.create_task(part.run())
-        group.create_task(keep_a_week(pool, clock))
+        group.create_task(keep_a_week(duty, pool, clock))
 
 
 def broker_of(settings: Settings) -> Broker:
@@ -74,6 +97,25 @@ def broker_of(settings: Settings) -> Broker:
         port=settings.broker_port,
         ca=settings.broker_tls_ca,
         password=settings.broker_password.get_secret_value(),
+    )
+
+
+def _session(
+    settings: Settings,
+    health: Health,
+    name: str,
+    topics: Sequence[str],
+    sharing: Sharing | None = None,
+) -> Subscriber:
+    """One of the three sessions of this process."""
+    return Subscriber(
+        broker_of(settings),
+        f"gateway-{name}",
+        topics,
+        name=settings.ingest_name,
+        expiry=SESSION_EXPIRY if sharing is None else sharing.expiry,
+        keepalive=KEEPALIVE if sharing is None else sharing.keepalive,
+        changed=_part(health, name),
     )
 
 

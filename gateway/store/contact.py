@@ -1,27 +1,53 @@
 """When each box was in contact: intervals, of which only changes are written."""
 
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from gateway.store.known import Edge
-from gateway.store.pool import Connection, Pool
+from gateway.store.pool import Connection
 
 EndedBy = Literal["lost", "stopped", "stale"]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The box is in contact since `at`."""
+
+    edge: Edge
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The box is not in contact since `at`; no finding before `sure_from`."""
+
+    edge: Edge
+    at: datetime
+    by: EndedBy
+    sure_from: datetime
+
+
 _OPEN = """
-    INSERT INTO contact (municipality, edge, "from") VALUES ($1, $2, $3)
+    INSERT INTO contact (municipality, edge, "from")
+    SELECT w.* FROM unnest($1::integer[], $2::integer[], $3::timestamptz[])
+        AS w (municipality, edge, at)
     ON CONFLICT (municipality, edge) WHERE "to" IS NULL DO NOTHING
-    RETURNING id
+    RETURNING municipality, edge
 """
 _CLOSE = """
-    UPDATE contact SET "to" = GREATEST("from", $3), ended_by = $4, sure_from = $5
-    WHERE municipality = $1 AND edge = $2 AND "to" IS NULL
-    RETURNING id
+    UPDATE contact c
+    SET "to" = GREATEST("from", w.at), ended_by = w.ended_by, sure_from = w.sure_from
+    FROM unnest($1::integer[], $2::integer[], $3::timestamptz[], $4::text[], $5::timestamptz[])
+        AS w (municipality, edge, at, ended_by, sure_from)
+    WHERE c.municipality = w.municipality AND c.edge = w.edge AND c."to" IS NULL
+    RETURNING c.municipality, c.edge
 """
 _JUDGE = """
     INSERT INTO deadline (municipality, citizen, due)
-    SELECT $1, citizen, $3 FROM unnest($2::integer[]) AS citizen
-    ORDER BY citizen
+    SELECT w.* FROM unnest($1::integer[], $2::integer[], $3::timestamptz[])
+        AS w (municipality, citizen, due)
     ON CONFLICT (municipality, citizen) DO UPDATE SET due = LEAST(deadline.due, EXCLUDED.due)
 """
 _IN_CONTACT = """
@@ -31,31 +57,56 @@ _IN_CONTACT = """
 """
 
 
-async def begin(pool: Pool, edge: Edge, now: datetime) -> bool:
-    """The box is in contact from now; False when it was already. Wakes watch for its citizens."""
-    async with pool.acquire() as db, db.transaction():
-        changed = await db.fetchval(_OPEN, edge.municipality, edge.id, now)
-        if changed is not None:
-            await _judge(db, edge, now)
-    return changed is not None
+async def begin(db: Connection, boxes: Sequence[Begun]) -> None:
+    """These boxes are in contact; those that were already stay so. Wakes watch for their citizens.
+
+    Every box once. The same again changes nothing.
+    """
+    async with db.transaction():
+        rows = await db.fetch(
+            _OPEN,
+            [box.edge.municipality for box in boxes],
+            [box.edge.id for box in boxes],
+            [box.at for box in boxes],
+        )
+        await _judge(db, boxes, {(row["municipality"], row["edge"]) for row in rows})
 
 
-async def end(
-    pool: Pool, edge: Edge, now: datetime, ended_by: EndedBy, *, sure_from: datetime
-) -> bool:
-    """The box is not in contact from now; False when it was not before. Wakes watch."""
-    async with pool.acquire() as db, db.transaction():
-        changed = await db.fetchval(_CLOSE, edge.municipality, edge.id, now, ended_by, sure_from)
-        if changed is not None:
-            await _judge(db, edge, now)
-    return changed is not None
+async def end(db: Connection, boxes: Sequence[Ended]) -> None:
+    """These boxes are not in contact any more; nothing for those that were not. Wakes watch."""
+    async with db.transaction():
+        rows = await db.fetch(
+            _CLOSE,
+            [box.edge.municipality for box in boxes],
+            [box.edge.id for box in boxes],
+            [box.at for box in boxes],
+            [box.by for box in boxes],
+            [box.sure_from for box in boxes],
+        )
+        await _judge(db, boxes, {(row["municipality"], row["edge"]) for row in rows})
 
 
-async def in_contact(pool: Pool) -> set[str]:
+async def in_contact(db: Connection) -> set[str]:
     """The names of the boxes whose contact has not ended."""
-    return {row["name"] for row in await pool.fetch(_IN_CONTACT)}
+    return {row["name"] for row in await db.fetch(_IN_CONTACT)}
 
 
-async def _judge(db: Connection, edge: Edge, now: datetime) -> None:
-    await db.execute(_JUDGE, edge.municipality, sorted(edge.citizens), now)
-    await db.execute("NOTIFY pending")
+async def _judge(
+    db: Connection, boxes: Iterable[Begun | Ended], changed: Collection[tuple[int, int]]
+) -> None:
+    """Every citizen of the boxes that did change, in ascending order as all who write deadlines."""
+    earliest: dict[tuple[int, int], datetime] = {}
+    for box in boxes:
+        if (box.edge.municipality, box.edge.id) in changed:
+            for citizen in box.edge.citizens:
+                whose = (box.edge.municipality, citizen)
+                earliest[whose] = min(box.at, earliest.get(whose, box.at))
+    if earliest:
+        due = sorted(earliest.items())
+        await db.execute(
+            _JUDGE,
+            [municipality for (municipality, _), _ in due],
+            [citizen for (_, citizen), _ in due],
+            [at for _, at in due],
+        )
+        await db.execute("NOTIFY pending")

@@ -16,6 +16,7 @@ from deploy.runtime.services import OneDatabase
 from edge.line import Line, Link
 from gateway.health import Health
 from gateway.ingest.contact import UNSURE, Contacts
+from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.run import run
@@ -82,7 +83,7 @@ class Parts:
         self.subscriber = Subscriber(Broker(host="127.0.0.1", port=1), "gateway-urgent", ())
         self.broker_since: float | None = None
         self.contacts = Contacts(
-            pool, self.known, clock, self.subscriber, broker_since=lambda: self.broker_since
+            Duty(pool), self.known, clock, self.subscriber, broker_since=lambda: self.broker_since
         )
         self.where = where
 
