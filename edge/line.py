@@ -25,6 +25,7 @@ LEAVING = 1.0
 """Seconds for a broker to close after our DISCONNECT."""
 
 _SMALLEST_PACKET = 4_096
+_SESSION_TAKEN_OVER = 0x8E
 _IGNORE_TIMES = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name
 _QOS_1 = SubscribeOptions(qos=1)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -32,6 +33,10 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 class LinkLost(Exception):
     """The connection to the broker is gone or never came. Connected again after a pause."""
+
+
+class TakenOver(LinkLost):
+    """Another connection has come under this box's name: a second box of one image, as a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,7 @@ class Line:
         self._acked = acked
         self._loop = asyncio.get_running_loop()
         self._lost: str | None = None
+        self._taken_over = False
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._socket: socket.socket | None = None
@@ -138,6 +144,8 @@ class Line:
 
     def check(self) -> None:
         """Raises LinkLost when the connection is gone."""
+        if self._taken_over:
+            raise TakenOver("another connection has come under this box's name")
         if self._lost is not None:
             raise LinkLost(self._lost)
 
@@ -262,6 +270,7 @@ class Line:
     def _on_disconnect(
         self, _: Client, __: object, ___: DisconnectFlags, code: ReasonCode, ____: Properties | None
     ) -> None:
+        self._taken_over |= code.value == _SESSION_TAKEN_OVER
         self._end(str(code))
 
     def _on_message(self, _: Client, __: object, message: MQTTMessage) -> None:

@@ -23,7 +23,7 @@ from adapters.frame import LANES, Batch, Lane, encode_spooled
 from edge.clock import Clock, state
 from edge.heartbeat import EVERY, Heartbeat
 from edge.lanes import PACES, Sender, Sent
-from edge.line import Line, Link, LinkLost
+from edge.line import Line, Link, LinkLost, TakenOver
 from edge.receipt import BadReceipt, read_receipt
 from edge.run import HEAD_ROOM
 from edge.spool import Spool
@@ -34,6 +34,9 @@ UNANSWERED = 10.0
 """Seconds without a PUBACK after which the connection is taken for dead."""
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts to connect, at most; the first comes after about one."""
+TAKEN_OVER = 10.0
+"""Seconds before a box comes back that another of its name has thrown out; twice as long each
+time it happens again. Two boxes of one image would else throw each other out every second."""
 
 _NO_MATCHING_SUBSCRIBERS = 0x10
 
@@ -68,18 +71,19 @@ class Uplink:
 
     async def run(self) -> None:
         """Stay connected and send, until cancelled. Raises SpoolFailed."""
-        pause = 1.0
+        pause, thrown_out = 1.0, False
         while True:
             try:
                 await self._connected()
-                pause = 0.0
+                pause, thrown_out = 0.0, False
             except LinkLost as lost:
                 _log.warning("no connection to the broker: %s", lost)
-                failed = not self.online.is_set()
-                pause = min(max(pause, 1.0) * 2, LONGEST_PAUSE) if failed else 1.0
+                thrown_out = isinstance(lost, TakenOver)
+                pause = self._pause_after(pause, thrown_out=thrown_out)
             finally:
                 self.online.clear()
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
+            # a random part of it, to spread load
+            await self._rest(pause * random.uniform(0.5, 1), unless_called=thrown_out)  # noqa: S311
 
     def wake(self) -> None:
         """Look again at once: something was spooled, or the settings of the line changed."""
@@ -125,6 +129,22 @@ class Uplink:
         finally:
             self._line = None
             await line.leave()
+
+    def _pause_after(self, before: float, *, thrown_out: bool) -> float:
+        """Seconds to wait when a connection ended or failed."""
+        if thrown_out:
+            return min(max(before * 2, TAKEN_OVER), LONGEST_PAUSE)
+        return 1.0 if self.online.is_set() else min(max(before, 1.0) * 2, LONGEST_PAUSE)
+
+    async def _rest(self, seconds: float, *, unless_called: bool) -> None:
+        """Wait before connecting again; `unless_called`: for about a second once a call waits."""
+        now = asyncio.get_running_loop().time
+        until = now() + seconds
+        while now() < until:
+            if unless_called and self.spool.depth("urgent"):
+                unless_called = False
+                until = min(until, now() + random.uniform(0.5, 1))  # noqa: S311 - spreads load
+            await self._pause(until - now())
 
     async def _serve(self, line: Line) -> None:
         """Send and take in until the line is lost or must be opened anew."""

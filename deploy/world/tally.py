@@ -90,14 +90,19 @@ def compared(
 
 
 def _spooled(spools: Iterable[Path]) -> tuple[Numbers, list[Frame]]:
+    """Stream and number name a frame for ever: what two copies of a card hold counts once."""
     numbers: dict[UUID, int] = {}
-    frames: list[Frame] = []
+    bodies: dict[tuple[str, int], str] = {}
     for path in spools:
         with closing(_opened(path)) as spool:
-            numbers |= _numbers(spool)
-            rows = spool.execute("SELECT body FROM frame WHERE body IS NOT NULL")
-            frames += [_FRAME.validate_json(body) for (body,) in rows]
-    return numbers, frames
+            for stream, count in _numbers(spool).items():
+                numbers[stream] = max(count, numbers.get(stream, 0))
+            rows = spool.execute(
+                "SELECT s.stream, f.sequence, f.body FROM frame f JOIN stream s ON s.id = f.stream"
+                " WHERE f.body IS NOT NULL"
+            )
+            bodies |= {(stream, sequence): body for stream, sequence, body in rows}
+    return numbers, [_FRAME.validate_json(body) for body in bodies.values()]
 
 
 def _opened(path: Path) -> sqlite3.Connection:
