@@ -106,7 +106,7 @@ class Stack:
         """Run `gateway …` and return what it printed. Raises CommandFailed."""
         done = subprocess.run(
             [PYTHON, "-P", "-m", "gateway.main", *words],
-            env=self._process_environment(),
+            env=self._process_environment({}),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -117,28 +117,49 @@ class Stack:
             raise CommandFailed(f"gateway {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def start_gateway(self, name: str = "gateway", *, only: str | None = None) -> Guarded:
-        """Start `gateway run`, or one of its stages, and wait until it is ready to be asked."""
+    def start_gateway(
+        self,
+        name: str = "gateway",
+        *,
+        only: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Guarded:
+        """Start `gateway run`, or one of its stages, and wait until it is ready to be asked.
+
+        `settings` are this process's own, over the environment of all: see `beside`.
+        """
         words = ["run", *(["--only", only] if only else [])]
-        process = self.start_program(name, "gateway.main", *words)
+        process = self.start_program(name, "gateway.main", *words, settings=settings)
         if only is None or "api" in only.split(","):
-            process.wait_until(self.is_ready)
+            listen = (settings or {}).get("http_listen")
+            process.wait_until(lambda: self.is_ready(f"http://{listen}" if listen else None))
         return process
 
-    def start_program(self, name: str, module: str, *words: str) -> Guarded:
+    def start_program(
+        self, name: str, module: str, *words: str, settings: Mapping[str, str] | None = None
+    ) -> Guarded:
         """Start a module of Python with the gateway's settings; it ends with the gateway."""
         process = Guarded.start(
             [PYTHON, "-P", "-m", module, *words],
             log=self.folder / f"{name}.log",
-            env=self._process_environment(),
+            env=self._process_environment(settings or {}),
         )
         self.gateways[name] = process
         return process
 
-    def is_ready(self) -> bool:
-        """Whether the gateway says that all its stages work."""
+    @staticmethod
+    def beside(name: str) -> dict[str, str]:
+        """The settings with which a gateway of that name, or its ingest, runs beside others."""
+        return {
+            "ingest_name": name,
+            "http_listen": f"127.0.0.1:{free_port()}",
+            "https_listen": f"127.0.0.1:{free_port()}",
+        }
+
+    def is_ready(self, address: str | None = None) -> bool:
+        """Whether the gateway, or that one, says that all its stages work."""
         try:
-            return httpx2.get(f"{self.address}/readyz", timeout=2).is_success
+            return httpx2.get(f"{address or self.address}/readyz", timeout=2).is_success
         except httpx2.HTTPError:
             return False
 
@@ -185,8 +206,9 @@ class Stack:
             "production": "false",
         }
 
-    def _process_environment(self) -> dict[str, str]:
-        told = {f"GATEWAY_{name.upper()}": value for name, value in self.environment.items()}
+    def _process_environment(self, own: Mapping[str, str]) -> dict[str, str]:
+        wanted = {**self.environment, **own}
+        told = {f"GATEWAY_{name.upper()}": value for name, value in wanted.items()}
         ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         return {**clean_environment(), **ours, **told}
 
