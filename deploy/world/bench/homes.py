@@ -1,11 +1,12 @@
 """The homes of a benchmark, by number: their boxes, devices and keys, the same in every process."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.observation import Kind
 from deploy.world.payloads import BUTTON, DOOR, MOTION, OPENING
-from deploy.world.rhythm import BY_SENSOR
+from deploy.world.rhythm import BY_SENSOR, Sensor
 
 ENCRYPTED_EVERY = 10
 """Of so many devices one encrypts what it says."""
@@ -24,16 +25,18 @@ class Slot:
     weight: int
 
 
+_ROOMS: Mapping[Sensor, str] = {
+    "kitchen": "Køkken",
+    "hall": "Entré",
+    "lounge": "Stue",
+    "bedroom": "Soveværelse",
+    "bathroom": "Badeværelse",
+}
+
 SLOTS = (
     *(
         Slot(role="motion", room=room, kind=Kind.MOTION, object=MOTION, weight=BY_SENSOR[sensor])
-        for sensor, room in (
-            ("kitchen", "Køkken"),
-            ("hall", "Entré"),
-            ("lounge", "Stue"),
-            ("bedroom", "Soveværelse"),
-            ("bathroom", "Badeværelse"),
-        )
+        for sensor, room in _ROOMS.items()
     ),
     Slot(role="contact", room="Køleskab", kind=Kind.OPENING, object=OPENING, weight=38),
     Slot(role="door", room="Hoveddør", kind=Kind.DOOR, object=DOOR, weight=16),

@@ -1,4 +1,4 @@
-"""`./deploy/bench ingest`: from MQTT QoS 1 to rows that are stored and judged, against bare COPY."""
+"""`./deploy/bench ingest`: from MQTT to rows that are stored and judged, against bare COPY."""
 
 import argparse
 import asyncio

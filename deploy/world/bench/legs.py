@@ -9,8 +9,8 @@ from typing import Any
 from deploy.world.bench.copying import connected
 from deploy.world.bench.counting import Progress, progress
 from deploy.world.bench.load import PER_FRAME, Shape
+from deploy.world.bench.plan import Plan
 from deploy.world.bench.rig import NotReady, Rig
-from deploy.world.bench.sender import Plan
 from deploy.world.bench.sending import Sending, Sent
 
 Say = Callable[[str], None]

@@ -13,6 +13,7 @@ PINGREQ = b"\xc0\x00"
 
 _CONNECT, _SUBSCRIBE = 0x10, 0x82
 _VERSION_5 = 5
+_SEVEN_BITS = 0x7F
 _CLEAN_WITH_ACCOUNT = 0b11000010
 _QOS_1, _RETAIN = 0x02, 0x01
 
@@ -20,18 +21,18 @@ _QOS_1, _RETAIN = 0x02, 0x01
 def connect(client: str, password: str, *, keepalive: int) -> bytes:
     """CONNECT with a clean session; the user name is the client id."""
     head = _text("MQTT") + bytes([_VERSION_5, _CLEAN_WITH_ACCOUNT]) + struct.pack(">H", keepalive)
-    return _packet(_CONNECT, head + b"\0" + _text(client) + _text(client) + _text(password))
+    return packet(_CONNECT, head + b"\0" + _text(client) + _text(client) + _text(password))
 
 
 def subscribe(topic: str, number: int) -> bytes:
     """SUBSCRIBE with QoS 1."""
-    return _packet(_SUBSCRIBE, struct.pack(">H", number) + b"\0" + _text(topic) + b"\x01")
+    return packet(_SUBSCRIBE, struct.pack(">H", number) + b"\0" + _text(topic) + b"\x01")
 
 
 def publish(topic: str, payload: bytes, number: int, *, retain: bool = False) -> bytes:
     """PUBLISH with QoS 1."""
     first = PUBLISH | _QOS_1 | (_RETAIN if retain else 0)
-    return _packet(first, _text(topic) + struct.pack(">H", number) + b"\0" + payload)
+    return packet(first, _text(topic) + struct.pack(">H", number) + b"\0" + payload)
 
 
 def puback(number: int) -> bytes:
@@ -72,13 +73,14 @@ def reason(body: bytes) -> int:
     return body[2] if len(body) > 2 else 0  # noqa: PLR2004 - after the packet id
 
 
-def _packet(first: int, body: bytes) -> bytes:
+def packet(first: int, body: bytes) -> bytes:
+    """A packet of its first byte and all that follows the length."""
     return bytes([first, *_length(len(body))]) + body
 
 
 def _length(number: int) -> Iterator[int]:
-    while number > 0x7F:
-        yield number & 0x7F | 0x80
+    while number > _SEVEN_BITS:
+        yield number & _SEVEN_BITS | 0x80
         number >>= 7
     yield number
 

@@ -1,11 +1,10 @@
 """What a benchmark is run on: broker, database, and each stage of the gateway in a process."""
 
 import asyncio
-import contextlib
-import inspect
 import json
 import resource
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ use_username_as_clientid true
 """For the sender's boxes: as the boxes' own, but in clear, so that the sender costs less."""
 
 _PATIENCE = 30.0
-_LOOK = 0.02
+_LOOK = 0.01
 
 
 class NotReady(Exception):
@@ -50,7 +49,7 @@ class Rig:
         stack = Stack.start(
             folder,
             settings={"log": "WARNING", **settings},
-            database=database_with_streamed_log(folder / "database"),
+            database=Database.start(folder / "database", stream_wal=True),
             broker_extra=_LISTENER.format(port=port),
         )
         return cls(stack=stack, folder=folder, port=port)
@@ -65,16 +64,14 @@ class Rig:
         words = ("deploy.world.bench.stage", stage, str(file))
         process = await asyncio.to_thread(self.stack.start_program, name, *words)
         self.stages[name] = process
-        async with asyncio.timeout(_PATIENCE):
-            while not file.with_suffix(".up").exists() and process.is_running:
-                await asyncio.sleep(_LOOK)
-        said: dict[str, Any] = {}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                while not (said := await self._said(name))["ready"]:
-                    await asyncio.sleep(_LOOK * 5)
-                return process
-        raise NotReady(f"{name}: {said.get('bad', 'it has ended')}")
+        await asyncio.to_thread(process.wait_until, file.with_suffix(".up").exists)
+        said, until = await self._said(name), time.monotonic() + _PATIENCE
+        while not said["ready"]:
+            if time.monotonic() > until:
+                raise NotReady(f"{name}: {said['bad'] or 'nothing works yet'}")
+            await asyncio.sleep(_LOOK)
+            said = await self._said(name)
+        return process
 
     async def counters(self, name: str) -> Mapping[str, float]:
         """What a stage has counted since its start. Raises NotReady when it has ended."""
@@ -93,12 +90,12 @@ class Rig:
         file, process = self._file(name), self.stages[name]
         file.unlink(missing_ok=True)
         process.send(signal.SIGUSR1)
-        async with asyncio.timeout(_PATIENCE):
-            while not file.exists():
-                if not process.is_running:
-                    raise NotReady("; ".join(self.stack.complaints()) or f"{name} has ended")
-                await asyncio.sleep(_LOOK / 4)
-        return json.loads(file.read_text())
+        until = time.monotonic() + _PATIENCE
+        while not await asyncio.to_thread(file.exists):
+            if not process.is_running or time.monotonic() > until:
+                raise NotReady("; ".join(self.stack.complaints()) or f"{name} says nothing")
+            await asyncio.sleep(_LOOK)
+        return json.loads(await asyncio.to_thread(file.read_text))
 
 
 @asynccontextmanager
@@ -113,14 +110,6 @@ async def rig(
             yield started
         finally:
             await asyncio.to_thread(started.stack.stop)
-
-
-def database_with_streamed_log(folder: Path) -> Database:
-    """A database whose write-ahead log is streamed to a second place, as in production."""
-    streaming = {"stream_wal": True}
-    if "stream_wal" not in inspect.signature(Database.start).parameters:
-        streaming = {}
-    return Database.start(folder, **streaming)  # pyright: ignore[reportArgumentType]
 
 
 def _many_files() -> None:

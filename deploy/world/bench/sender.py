@@ -1,4 +1,4 @@
-"""Sends ready batches as so many boxes: `python -m deploy.world.bench.sender PLAN`, a process alone.
+"""Sends ready batches as so many boxes: `python -m deploy.world.bench.sender PLAN`.
 
 A box here does what a real one does with its bulk lane: one message in flight until the gateway's
 receipt covers it, sent again when none comes, every receipt acknowledged. Only the spool is
@@ -11,85 +11,31 @@ import json
 import os
 import resource
 import select
-import socket
 import subprocess
 import sys
 import time
 from array import array
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deploy.world.bench import making, packets
-from deploy.world.bench.homes import PASSWORD, edge_name
-from deploy.world.bench.load import COLUMNS, Message, Shape, stream_of
+from deploy.world.bench.box import READ, STATE_EVERY, Box, Refused, open_all, state
+from deploy.world.bench.homes import edge_name
+from deploy.world.bench.load import stream_of
+from deploy.world.bench.plan import Plan
 
-_KEEPALIVE = 60
-_PING_EVERY = 30.0
-_STATE_EVERY = 300.0
-"""Seconds between a box's state messages (edge/heartbeat.py)."""
+_PING_EVERY = 30
+"""Seconds; half of the boxes' keepalive."""
 _PATIENCE = 10.0
 """Seconds without a receipt after which a batch is sent again (edge/lanes.py)."""
-_LOOK, _TELL = 0.005, 0.5
-_READ = 1 << 16
+_AGAIN = 1.0
+"""Seconds after which a batch is tried again that the broker gave to nobody."""
+_LOOK, _TELL, _SECOND = 0.005, 0.5, 1.0
 _PIPE = 1 << 20
-_STATE_NUMBER = 2
 _SEVERAL = 64  # connections that are opened at the same time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is sent, to where. `rate` is observations a second, 0 for as fast as receipts come."""
-
-    shape: Shape
-    host: str
-    port: int
-    seconds: float
-    rate: float
-    makers: int
-    ready: int
-    """Bytes of batches that are made before the first is sent, and that lie ready at most."""
-    drain: float = 60.0
-    """Seconds that the last receipts are waited for."""
-    report: str
-    """The file in which the result is put."""
-
-    @classmethod
-    def read(cls, path: Path) -> "Plan":
-        """From the file that `write` made."""
-        said = json.loads(path.read_text())
-        return cls(**{**said, "shape": Shape(**said["shape"])})
-
-    def write(self, path: Path) -> None:
-        """For the sender's process."""
-        path.write_text(json.dumps(asdict(self)))
-
-
-@dataclass(slots=True)
-class _Box:
-    """One connection, and how far its home's batches have come."""
-
-    home: int
-    name: str
-    stream: str
-    line: socket.socket
-    state_due: float
-    queue: deque[Message] = field(default_factory=deque[Message])
-    unread: bytes = b""
-    unwritten: bytes = b""
-    message: Message | None = None
-    last: int = 0
-    """The last sequence number sent."""
-    sent_at: float = 0.0
-    observations: int = 0
-    tally: bytes = bytes(COLUMNS * 4)
-    is_idle: bool = True
-
-
-class Refused(Exception):
-    """The broker does not take a box or closed its connection; the text says which and why."""
+_LOW = 0.9
+"""Of the batches that may lie ready; with fewer the makers are listened to again."""
 
 
 class Sender:
@@ -98,9 +44,9 @@ class Sender:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._epoll = select.epoll()
-        self._boxes: dict[int, _Box] = {}
-        self._by_home: dict[int, _Box] = {}
-        self._idle: deque[_Box] = deque()
+        self._boxes: dict[int, Box] = {}
+        self._by_home: dict[int, Box] = {}
+        self._idle: deque[Box] = deque()
         self._makers: dict[int, subprocess.Popen[bytes]] = {}
         self._unread: dict[int, bytes] = {}
         self._paused = False
@@ -112,8 +58,8 @@ class Sender:
         """Observations sent and receipted; batches sent again."""
         self.messages = self.refusals = 0
 
-    def prepare(self) -> None:
-        """Have batches made until all are there or enough lie ready."""
+    def prepare(self) -> int:
+        """Have batches made until all are there or enough lie ready; how many bytes do."""
         shape = making.shape_to_text(self._plan.shape)
         for part in range(self._plan.makers):
             words = ("-P", "-m", "deploy.world.bench.making", shape, str(part))
@@ -126,23 +72,18 @@ class Sender:
         while self._makers and self._held < self._plan.ready:
             for place, _ in self._epoll.poll(1):
                 self._take_made(place)
+        return self._held
 
     def connect(self) -> None:
         """Connect all boxes as they would: subscribed, and with their birth told."""
-        homes = list(range(self._plan.shape.first, self._plan.shape.first + self._plan.shape.homes))
+        shape = self._plan.shape
+        homes = range(shape.first, shape.first + shape.homes)
         for start in range(0, len(homes), _SEVERAL):
-            opened = [self._opened(home) for home in homes[start : start + _SEVERAL]]
-            for box in opened:
-                _await(box, packets.CONNACK)
-                topics = (f"edges/{box.name}/{word}" for word in ("receipt", "config"))
-                box.line.sendall(b"".join(packets.subscribe(topic, 9) for topic in topics))
-            for box in opened:
-                _await(box, packets.SUBACK)
-                _await(box, packets.SUBACK)
-                box.line.sendall(self._state(box))
-                box.line.setblocking(False)
-                self._boxes[box.line.fileno()] = box
-                self._epoll.register(box.line.fileno(), select.EPOLLIN)
+            some = [self._box(home) for home in homes[start : start + _SEVERAL]]
+            open_all(some, (self._plan.host, self._plan.port))
+            for one in some:
+                self._boxes[one.line.fileno()] = one
+                self._epoll.register(one.line.fileno(), select.EPOLLIN)
 
     def run(self) -> None:
         """Send until the time is up or all is sent, then wait for the last receipts."""
@@ -155,7 +96,7 @@ class Sender:
             for place, event in self._epoll.poll(_LOOK):
                 self._serve(place, event)
             if now >= next_look:
-                self._let_go(now)
+                self._let_go()
                 next_look = now + _LOOK
             if now >= next_tell:
                 self._tell(now)
@@ -163,7 +104,7 @@ class Sender:
             if now >= next_ping:
                 self._send_again(now)
                 self._keep_alive(now)
-                next_ping = now + 1
+                next_ping = now + _SECOND
 
     def close(self) -> None:
         """Say good-bye; the makers, should they still be at work, end by their broken pipe."""
@@ -218,9 +159,9 @@ class Sender:
         if event & ~select.EPOLLOUT:
             self._read(box)
 
-    def _read(self, box: _Box) -> None:
+    def _read(self, box: Box) -> None:
         try:
-            received = box.line.recv(_READ)
+            received = box.line.recv(READ)
         except BlockingIOError:
             return
         if not received:
@@ -244,26 +185,26 @@ class Sender:
         if answers:
             self._write(box, answers)
 
-    def _covers(self, box: _Box, payload: bytes) -> bool:
+    def _covers(self, box: Box, payload: bytes) -> bool:
         if box.message is None:
             return False
         ranges = json.loads(payload)["streams"].get(box.stream, ())
         first = box.last - box.message.frames + 1
         return any(low <= first and box.last <= high for low, high in ranges)
 
-    def _refused(self, box: _Box) -> None:
+    def _refused(self, box: Box) -> None:
         """Nobody is there to take it: as a box would, try again after about a second."""
         self.refusals += 1
-        box.sent_at = min(box.sent_at, time.monotonic() - _PATIENCE + 1)
+        box.sent_at = min(box.sent_at, time.monotonic() - _PATIENCE + _AGAIN)
 
-    def _receipted(self, box: _Box) -> None:
+    def _receipted(self, box: Box) -> None:
         if box.message is not None:
             self.receipted += box.message.observations
             self._seconds.append(time.monotonic() - box.sent_at)
             box.message = None
             self._in_flight -= 1
 
-    def _next(self, box: _Box) -> bytes:
+    def _next(self, box: Box) -> bytes:
         """The box's next batch; nothing, and the box idle, while none may leave.
 
         A box without batches is looked at again when a maker has one for it.
@@ -288,9 +229,9 @@ class Sender:
         rate = self._plan.rate
         return not rate or self.sent < rate * (time.monotonic() - self._begun)
 
-    def _let_go(self, now: float) -> None:
-        """Boxes that wait for their time or for batches try again; late ones send again."""
-        if self._paused and self._held < self._plan.ready * 0.9:
+    def _let_go(self) -> None:
+        """Boxes that wait for their time try again."""
+        if self._paused and self._held < self._plan.ready * _LOW:
             self._listen_to_makers(wanted=True)
         for _ in range(len(self._idle)):
             if self._stopped or not self._may_send():
@@ -308,15 +249,15 @@ class Sender:
 
     def _keep_alive(self, now: float) -> None:
         """Every box says that it is there, spread over the time that each has for it."""
-        ping = int(now) % int(_PING_EVERY)
+        ping = int(now) % _PING_EVERY
         for box in self._boxes.values():
             if now >= box.state_due:
-                box.state_due = now + _STATE_EVERY
-                self._write(box, self._state(box))
-            elif box.home % int(_PING_EVERY) == ping:
+                box.state_due = now + STATE_EVERY
+                self._write(box, state(box))
+            elif box.home % _PING_EVERY == ping:
                 self._write(box, packets.PINGREQ)
 
-    def _write(self, box: _Box, data: bytes) -> None:
+    def _write(self, box: Box, data: bytes) -> None:
         data = box.unwritten + data
         try:
             written = box.line.send(data)
@@ -359,34 +300,11 @@ class Sender:
         for place in self._makers:
             self._epoll.modify(place, select.EPOLLIN if wanted else 0)
 
-    def _box(self, home: int) -> _Box:
+    def _box(self, home: int) -> Box:
         if home not in self._by_home:
             stream = str(stream_of(self._plan.shape, home))
-            line = socket.socket()
-            share = (home % int(_STATE_EVERY)) + 1
-            due = time.monotonic() + share
-            self._by_home[home] = _Box(home, edge_name(home), stream, line, due)
+            self._by_home[home] = Box(home, edge_name(home), stream)
         return self._by_home[home]
-
-    def _opened(self, home: int) -> _Box:
-        box = self._box(home)
-        box.line.settimeout(10)
-        box.line.connect((self._plan.host, self._plan.port))
-        box.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        box.line.sendall(packets.connect(box.name, PASSWORD, keepalive=_KEEPALIVE))
-        return box
-
-    def _state(self, box: _Box) -> bytes:
-        """A state message as edge/heartbeat.py sends it, kept by the broker."""
-        now = time.time_ns() // 1_000_000
-        lane = {"depth": 0, "oldest": None}
-        said = {
-            **{"format": 1, "state": "running", "version": "bench", "at": now, "started": now},
-            **{"keepalive": _KEEPALIVE, "urgent": lane, "bulk": lane, "config": 1},
-            "reader": "hearing",
-        }
-        topic = f"edges/{box.name}/state"
-        return packets.publish(topic, json.dumps(said).encode(), _STATE_NUMBER, retain=True)
 
 
 def say(**words: object) -> None:
@@ -400,28 +318,6 @@ def _out(maker: subprocess.Popen[bytes]) -> int:
     return maker.stdout.fileno()
 
 
-def _await(box: _Box, kind: int) -> None:
-    """Read up to the broker's answer of that kind; other packets are left for later."""
-    while True:
-        found, rest = packets.split(box.unread)
-        for place, (first, body) in enumerate(found):
-            if first & 0xF0 == kind:
-                if kind == packets.CONNACK and body[1]:
-                    raise Refused(f"the broker refuses {box.name} with reason 0x{body[1]:02x}")
-                box.unread = b"".join(_whole(found[place + 1 :])) + rest
-                return
-        received = box.line.recv(_READ)
-        if not received:
-            raise Refused(f"the broker closed the connection of {box.name}")
-        box.unread += received
-
-
-def _whole(found: list[tuple[int, bytes]]) -> Iterator[bytes]:
-    """Packets back as they were; before the start of the load all of them are short."""
-    for first, body in found:
-        yield bytes([first, len(body)]) + body
-
-
 def main() -> int:
     """Prepare, connect, wait for the word, send, report."""
     plan = Plan.read(Path(sys.argv[1]))
@@ -429,8 +325,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     sender = Sender(plan)
     try:
-        sender.prepare()
-        say(made=sender._held)  # noqa: SLF001 - its own module
+        say(made=sender.prepare())
         sender.connect()
         say(ready=True)
         if not sys.stdin.readline():

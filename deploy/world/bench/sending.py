@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from deploy.runtime.paths import PYTHON, ROOT
 from deploy.runtime.process import tail
-from deploy.world.bench.sender import Plan
+from deploy.world.bench.plan import Plan
 from deploy.world.stack import clean_environment
 
 _LONGEST_LINE = 1 << 20

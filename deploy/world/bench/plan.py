@@ -1,0 +1,37 @@
+"""What a sender is told: which load, to where, how fast, and where its result goes."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from deploy.world.bench.load import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is sent, to where. `rate` is observations a second, 0 for as fast as receipts come."""
+
+    shape: Shape
+    host: str
+    port: int
+    seconds: float
+    rate: float
+    makers: int
+    ready: int
+    """Bytes of batches that are made before the first is sent, and that lie ready at most."""
+    drain: float = 60.0
+    """Seconds that the last receipts are waited for."""
+    report: str
+    """The file in which the result is put."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From the file that `write` made."""
+        said: dict[str, Any] = json.loads(path.read_text())
+        said["shape"] = Shape(**said["shape"])
+        return cls(**said)
+
+    def write(self, path: Path) -> None:
+        """For the sender's process."""
+        path.write_text(json.dumps(asdict(self)))
