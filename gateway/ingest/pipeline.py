@@ -16,7 +16,7 @@ from gateway.ingest.batches import Arrival, Rejected, digest, edge_of, kept_byte
 from gateway.ingest.brake import Brake, Braked, Tally
 from gateway.ingest.contact import Contacts
 from gateway.ingest.harvest import Harvest
-from gateway.ingest.known import Known, Picture
+from gateway.ingest.known import Known, NewEpoch, Picture
 from gateway.ingest.receipts import receipts
 from gateway.ingest.refusal import Refusing, halves, together
 from gateway.ingest.subscriber import Delivery, Subscriber
@@ -56,6 +56,7 @@ class Pipeline:
     """
 
     harvest = Harvest
+    brake_of = Brake
     pause = brake.AGAIN
     """Seconds until what the brake holds is tried again."""
 
@@ -78,7 +79,7 @@ class Pipeline:
         self._clock = clock
         self._health = health
         self._numbers: list[int] = []
-        self.brake = Brake(lane, health)
+        self.brake = self.brake_of(lane, health)
         self._count = _Counts(lane, health)
         self._timing = Timing(health)
 
@@ -105,6 +106,8 @@ class Pipeline:
             except Braked as braked:
                 _log.error("telemetry is held", lane=self._lane, why=str(braked))
                 await self._wait_for_more(deliveries)
+            except NewEpoch:
+                raise
             except DatabaseDown as down:
                 self._health.bad(part, str(down))
                 _log.warning("waiting for the database", lane=self._lane, why=str(down))
@@ -132,7 +135,7 @@ class Pipeline:
         for one in deliveries:
             group = self._read([one])
             try:
-                told = together(told, await self._store(group))
+                told = together(told, await self._store(group, again=True))
                 tried.frames += sum(len(arrival.frames) for arrival in group.arrivals)
             except Braked as braked:
                 tried.add(braked.tally)
@@ -214,7 +217,7 @@ class Pipeline:
             await self._timing.decode.of(self._take(harvest, ours, ledger))
             await self._write(db, harvest, ledger, rejected)
             weighed = await self._weigh(db, [one for one, _, _ in ours], harvest, rejected)
-            epoch = await streams.epoch(db)
+            epoch = await self._known.in_epoch(db)
         self.brake.note(weighed)
         self._count.stored(harvest, rejected)
         waiting = {id(arrival) for arrival in harvest.waiting}
