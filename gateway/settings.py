@@ -75,6 +75,17 @@ class Settings(BaseSettings):
         ge=0,
         description="bytes to be free there for telemetry to be taken; calls always are",
     )
+    backup_hours: float = Field(
+        default=36,
+        gt=0,
+        le=24 * 365,
+        description="hours between two backups of the database: a box is at fault that keeps "
+        "receipted frames for less than twice as long, or for less than 3 days",
+    )
+    announce: bool = Field(
+        default=True,
+        description="tells boxes after a restore what is stored, and asks for what is missing",
+    )
     webhook_url: str | None = Field(default=None, description="where notices are sent")
     webhook_secret: SecretStr | None = Field(
         default=None, description="whsec_… that signs notices (Standard Webhooks)"
@@ -99,6 +110,11 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as bad:
             raise BadSetting(_in_words(bad)) from bad
+
+    @property
+    def days_to_keep(self) -> float:
+        """Days that boxes must keep receipted frames, so that a restored gateway can be filled."""
+        return max(3.0, self.backup_hours / 12)
 
     @field_validator("clock")
     @classmethod

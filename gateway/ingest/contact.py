@@ -43,6 +43,16 @@ class _LaneState(BaseModel):
     oldest: int | None = Field(ge=0, le=LATEST_MS)
 
 
+class CardState(BaseModel):
+    """What a full card has cost the box; `at` is when it was last found full."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    at: int = Field(ge=0, le=LATEST_MS)
+    early: int = Field(ge=0, lt=2**53)
+    given_up: int = Field(ge=0, lt=2**53)
+
+
 class State(BaseModel):
     """What a box says of itself, read strictly; names that we do not know are left alone."""
 
@@ -58,6 +68,9 @@ class State(BaseModel):
     bulk: _LaneState
     config: int = Field(ge=0, lt=2**31)
     reader: Literal["hearing", "silent", "off", "starting"]
+    epoch: str | None = Field(default=None, max_length=64)
+    keep_days: float | None = Field(default=None, ge=0, le=1e6)
+    card: CardState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,7 @@ class Contacts:
         subscriber: Subscriber,
         *,
         running: Callable[[str, int], None] = lambda _edge, _config: None,
+        spoken: Callable[[str, State], None] = lambda _edge, _state: None,
         broker_since: Callable[[], float | None] = lambda: None,
         unsure: float = UNSURE,
     ) -> None:
@@ -100,6 +114,7 @@ class Contacts:
         self._clock = clock
         self._subscriber = subscriber
         self._running = running
+        self._spoken = spoken
         self._broker_since = broker_since
         self._unsure = unsure
         self._awake = Awake()
@@ -227,6 +242,7 @@ class Contacts:
             else:
                 self._heard[name] = asyncio.get_running_loop().time()
                 self._running(name, state.config)
+            self._spoken(name, state)
         before = self._said.get(name)
         if before is None or before.word != state.state:
             self._said[name] = _Said(state.state, self._clock.now())

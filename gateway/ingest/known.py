@@ -6,17 +6,25 @@ import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from gateway.ingest.batches import Arrival, SpoiledFrame
-from gateway.store import known
+from gateway.store import known, streams
 from gateway.store.bell import listening
 from gateway.store.known import Address, Device, Edge
-from gateway.store.pool import DatabaseDown, Pool
+from gateway.store.pool import Connection, DatabaseDown, Pool
 
 _LONGEST = 60.0
 """Seconds that anything is remembered, should an announcement have been missed."""
 _AGAIN = 1.0
 _ADDRESS = re.compile("[0-9A-F]{2}(:[0-9A-F]{2}){5}")
+
+
+class NewEpoch(DatabaseDown):
+    """The database was restored while we ran: all that is remembered is of another life of it.
+
+    Whoever runs begins anew.
+    """
 
 
 @dataclass(slots=True)
@@ -41,6 +49,15 @@ class Known:
         self._pool = pool
         self._picture = Picture()
         self._hears = False
+        self._epoch: UUID | None = None
+
+    async def in_epoch(self, db: Connection | Pool) -> UUID:
+        """The store's epoch, the same for as long as we remember. Raises NewEpoch, DatabaseDown."""
+        found = await streams.epoch(db)
+        if self._epoch not in (None, found):
+            raise NewEpoch(f"the store is in its epoch {found}, and was in {self._epoch}")
+        self._epoch = found
+        return found
 
     async def run(self) -> None:
         """Listen for changes until cancelled; a lost connection is made again."""

@@ -5,10 +5,10 @@ every call, and each telemetry message goes to one (deploy/decisions/several-ing
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from adapters.frame import Lane
+from adapters.frame import LANES
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.ingest.configs import Configs
@@ -17,10 +17,12 @@ from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.retention import keep_a_week
+from gateway.ingest.spoken import Spoken
 from gateway.ingest.subscriber import KEEPALIVE, SESSION_EXPIRY, Broker, Subscriber
 from gateway.ingest.uptime import TOPIC as UPTIME
 from gateway.ingest.uptime import BrokerUptime
 from gateway.settings import Settings
+from gateway.store.hung import end_hung
 from gateway.store.pool import connect
 
 URGENT = ("edges/+/urgent", "edges/+/state")
@@ -62,19 +64,19 @@ async def run(
         bulk = _session(settings, health, "bulk", sharing.topics, sharing)
         teller = _session(settings, health, "config", (UPTIME,))
         duty, known = Duty(pool), Known(pool)
-        configs = Configs(duty, pool, teller, clock)
-        uptime = BrokerUptime(teller)
+        configs, uptime = Configs(duty, pool, teller, clock), BrokerUptime(teller)
+        spoken = Spoken(settings, pool, clock, known=known, subscriber=urgent, duty=duty)
         contacts = Contacts(
             duty,
             known,
             clock,
             urgent,
             running=configs.running,
+            spoken=spoken.heard,
             broker_since=uptime.since,
             unsure=unsure,
         )
-        lanes: Mapping[Lane, Subscriber] = {"urgent": urgent, "bulk": bulk}
-        for lane, subscriber in lanes.items():
+        for lane, subscriber in zip(LANES, (urgent, bulk), strict=True):
             worker = pipeline(
                 lane,
                 subscriber=subscriber,
@@ -85,9 +87,10 @@ async def run(
                 health=health,
             )
             group.create_task(worker.run())
-        for part in (urgent, bulk, teller, known, configs, uptime, contacts):
+        for part in (urgent, bulk, teller, known, configs, uptime, contacts, spoken):
             group.create_task(part.run())
         group.create_task(keep_a_week(duty, pool, clock))
+        group.create_task(end_hung(pool))
 
 
 def broker_of(settings: Settings) -> Broker:

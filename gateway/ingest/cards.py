@@ -1,0 +1,63 @@
+"""Notes which boxes keep receipted frames too short a time, or had a full memory card."""
+
+import asyncio
+
+from gateway import log
+from gateway.clock import Clock
+from gateway.ingest.duty import Duty
+from gateway.store import cards
+from gateway.store.cards import Card
+from gateway.store.pool import DatabaseDown, Pool
+
+_ROUND = 1.0
+_TOGETHER = 500
+_log = log.get(__name__)
+
+
+class Cards:
+    """What boxes say of their cards; only news is written, and only by who is on duty.
+
+    `keep_days`: frames must stay so long, else a restored gateway cannot be filled.
+    """
+
+    def __init__(self, pool: Pool, clock: Clock, duty: Duty, keep_days: float) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._duty = duty
+        self._least = keep_days
+        self._news: dict[str, Card] = {}
+        self._written: dict[str, Card] | None = None
+
+    def heard(self, edge: str, card: Card) -> None:
+        """A box tells of its card."""
+        self._news[edge] = card
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._round()
+            except DatabaseDown as down:
+                _log.warning("what boxes say of their cards is not written", why=str(down))
+            await asyncio.sleep(_ROUND)
+
+    async def _round(self) -> None:
+        if not self._duty.is_held:
+            self._written = None  # another writes meanwhile
+            return
+        if self._written is None:
+            self._written = await cards.cards(self._pool)
+        news, self._news = self._news, {}
+        due = [(edge, card) for edge, card in news.items() if self._is_news(edge, card)]
+        for start in range(0, len(due), _TOGETHER):
+            some = dict(due[start : start + _TOGETHER])
+            await cards.keep(self._pool, some, self._clock.now())
+            self._written |= some
+            _log.warning("boxes tell of their memory cards", boxes=len(some))
+
+    def _is_news(self, edge: str, card: Card) -> bool:
+        before = (self._written or {}).get(edge)
+        if before is None:
+            short = card.keep_days is not None and card.keep_days < self._least
+            return short or card.full_at is not None
+        return before != card

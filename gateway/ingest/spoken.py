@@ -1,0 +1,58 @@
+"""What a box's state message brings about besides its contact: what it is told, what is noted."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from gateway.clock import Clock
+from gateway.ingest.announce import Announcer
+from gateway.ingest.cards import Cards
+from gateway.ingest.contact import State
+from gateway.ingest.duty import Duty
+from gateway.ingest.known import Known
+from gateway.ingest.subscriber import Subscriber
+from gateway.settings import Settings
+from gateway.store.cards import Card
+from gateway.store.pool import Pool
+
+
+class Spoken:
+    """Hands on what a box says: which epoch it follows, and how its memory card fares."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: Pool,
+        clock: Clock,
+        *,
+        known: Known,
+        subscriber: Subscriber,
+        duty: Duty,
+    ) -> None:
+        self._announcer = (
+            Announcer(pool, known, clock, subscriber, duty) if settings.announce else None
+        )
+        self._cards = Cards(pool, clock, duty, settings.days_to_keep)
+
+    def heard(self, edge: str, state: State) -> None:
+        """A box that runs has said this."""
+        if self._announcer is not None:
+            self._announcer.heard(edge, state.epoch)
+        self._cards.heard(edge, _card(state))
+
+    async def run(self) -> None:
+        """Until cancelled. Raises NewEpoch when the store began another life."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._cards.run())
+            if self._announcer is not None:
+                group.create_task(self._announcer.run())
+
+
+def _card(state: State) -> Card:
+    if state.card is None:
+        return Card(keep_days=state.keep_days)
+    return Card(
+        keep_days=state.keep_days,
+        early=state.card.early,
+        given_up=state.card.given_up,
+        full_at=datetime.fromtimestamp(state.card.at / 1_000, UTC),
+    )
