@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
-from adapters.frame import Batch
+from adapters.frame import Batch, Lane
 from adapters.observation import Kind
 from deploy.runtime.services import Broker, OneDatabase
 from gateway.health import Health
@@ -26,13 +27,24 @@ NOTHING_READS = "ALTER TABLE observation ADD CONSTRAINT bad CHECK (kind <> 2)"
 MENDED = "ALTER TABLE observation DROP CONSTRAINT bad"
 
 
+LEAST, ROUNDS = 50, 2
+
+
+class SmallBrake(Brake):
+    """Stops at 50 frames instead of 200: each that is refused takes a few transactions."""
+
+    def __init__(self, lane: Lane, health: Health) -> None:
+        super().__init__(lane, health, least=LEAST)
+
+
 class QuickPipeline(Pipeline):
     """Tries again sooner than the half minute."""
 
+    brake_of = SmallBrake
     pause = 0.3
 
 
-class NoBrake(Brake):
+class NoBrake(SmallBrake):
     """The saboteur."""
 
     def weigh(self, tally: Tally) -> None:
@@ -126,6 +138,13 @@ def test_when_it_is_on_one_unreadable_frame_is_enough_until_a_trial_goes_well() 
     assert health.ready
 
 
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Hundreds of refusals, each with its locals on the screen, would take minutes to draw."""
+    with capture_logs():
+        yield
+
+
 @pytest.fixture
 async def here(fresh_database: OneDatabase) -> AsyncIterator[Parts]:
     async with parts(fresh_database, boxes=BOXES) as made:
@@ -194,7 +213,7 @@ async def sent_by(boxes: Sequence[Box], rounds: int) -> dict[str, Batch]:
                 await asyncio.sleep(0.02)
 
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(4), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(6), asyncio.TaskGroup() as group:
             for number, box in enumerate(boxes, 1):
                 group.create_task(send(box, number))
     return last
@@ -213,13 +232,13 @@ async def test_a_bad_version_stops_and_goes_on_by_itself_when_mended(
             for number in range(1, BOXES + 1)
         ]
         await until(lambda: health.ready)
-        last = await sent_by(boxes, rounds=6)
+        last = await sent_by(boxes, rounds=ROUNDS)
         poured = await poured_aside(fresh_database)
         if kind is BrakelessPipeline:
-            assert poured == 6 * BOXES * 25, "the saboteur sets everything aside"
+            assert poured == ROUNDS * BOXES * 25, "the saboteur sets everything aside"
             return
 
-        assert 0 < poured <= 200
+        assert poured <= LEAST + 25
         assert "telemetry stays with the boxes" in (health.parts["ingest bulk: brake"] or "")
         boxes[0].say(batch([press(1)]), "urgent")
         await until(lambda: any(one for one in boxes[0].receipts()))
@@ -243,13 +262,13 @@ async def test_a_bad_version_stops_and_goes_on_by_itself_when_mended(
 
 async def test_one_odd_device_among_many_does_not_hold_the_others(here: Parts) -> None:
     await here.rows("ALTER TABLE observation ADD CONSTRAINT bad CHECK (kind <> 7)")
-    pipeline = here.pipeline("bulk")
+    pipeline = here.pipeline("bulk", QuickPipeline)
 
-    for _ in range(12):
+    for _ in range(3):
         odd = batch([press(number) for number in range(25)], edge="box-01")
         said = [odd, *(load(number) for number in range(1, BOXES + 1))]
         await pipeline.store([delivery(one, "bulk") for one in said])
 
     assert not pipeline.brake.on
     rows = await here.rows("SELECT device, count(*) AS n FROM quarantine GROUP BY device")
-    assert rows == [{"device": BUTTON, "n": 300}]
+    assert rows == [{"device": BUTTON, "n": 75}]
