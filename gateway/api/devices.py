@@ -156,7 +156,10 @@ async def one_device(public: UUID, caller: Asking, desk: Here) -> DeviceBody:
 
 @router.put("/devices/{public}/key", responses=answers(HTTPStatus.NOT_FOUND))
 async def new_key(public: UUID, caller: Asking, desk: Here, wanted: NewKey) -> DeviceBody:
-    """The device's BLE key, the first or another one, for what comes from now on."""
+    """The device's BLE key, the first or another one, for what comes from now on.
+
+    What was heard before is kept and read by the command `gateway reread --device ADDRESS`.
+    """
     now = desk.clock.now()
     try:
         await give_key(desk.pool, caller, public, bytes.fromhex(wanted.key), now)
