@@ -59,11 +59,17 @@ class Centre:
 
     @classmethod
     def start(
-        cls, folder: Path, *, database: Database | None = None, nurses: bool = False
+        cls,
+        folder: Path,
+        *,
+        database: Database | None = None,
+        nurses: bool = False,
+        stages: str | None = None,
     ) -> "Centre":
         """Blocks for some seconds. A broker of its own always, a cluster if none is given.
 
-        Without `nurses` one key does everything: an account takes most of a second to make.
+        Without `nurses` one key does everything: an account takes most of a second to make. Of the
+        gateway's stages all run, or those named.
         """
         webhook, secret = free_port(), new_secret()
         stack = Stack.start(
@@ -74,7 +80,7 @@ class Centre:
             },
             database=database,
         )
-        stack.start_gateway()
+        stack.start_gateway(only=stages)
         people = add_people(stack) if nurses else _one_for_all(add_installer(stack))
         return cls(stack=stack, people=people, webhook=webhook, secret=secret)
 

@@ -99,6 +99,39 @@ def test_each_session_of_the_gateway_reads_its_lane(broker: Broker) -> None:
         assert bulk.hears_nothing()
 
 
+SHARED = "$share/gateway/edges/+/bulk"
+
+
+def test_telemetry_is_divided_among_the_gateways_that_share_it(broker: Broker) -> None:
+    port = broker.gateway_port
+    with (
+        connected(broker.port, OWN, OWN) as box,
+        connected(port, "gateway-bulk", GATEWAY_PASSWORD, client_id="one") as one,
+        connected(port, "gateway-bulk", GATEWAY_PASSWORD, client_id="two") as two,
+    ):
+        one.subscribe(SHARED)
+        two.subscribe(SHARED)
+
+        for word in (b"a", b"b"):
+            assert box.publish(f"edges/{OWN}/bulk", word) == "Success"
+
+        assert sorted([one.hears(), two.hears()]) == [
+            (f"edges/{OWN}/bulk", b"a"),
+            (f"edges/{OWN}/bulk", b"b"),
+        ]
+        assert one.hears_nothing()
+        assert two.hears_nothing()
+
+
+def test_a_box_has_no_share_in_what_others_say(broker: Broker) -> None:
+    with connected(broker.port, OWN, OWN) as one, connected(broker.port, OTHER, OTHER) as two:
+        one.subscribe(SHARED)
+
+        two.publish(f"edges/{OTHER}/bulk")
+
+        assert one.hears_nothing()
+
+
 def test_config_waits_for_a_box_that_comes_later(broker: Broker) -> None:
     with connected(broker.gateway_port, "gateway-config", GATEWAY_PASSWORD) as gateway:
         gateway.publish("edges/box-03/config", b"plan", retain=True)
