@@ -52,6 +52,21 @@ def expected(loads: Iterable[tuple[Shape, Sent]]) -> Expected:
     return Expected(frames=frames, observations=observations, presses=presses)
 
 
+def with_presses(
+    wanted: Expected,
+    pressed: Iterable[int],
+    kept: Mapping[int, "array[int]"],
+) -> Expected:
+    """The same and the presses of real boxes, by home, with what they had kept before."""
+    observations, presses = Counter(wanted.observations), Counter(wanted.presses)
+    for home in pressed:
+        observations[address(home, CALL), int(SLOTS[CALL].kind)] += 1
+        presses[edge_name(home)] += 1
+    for home, tally in kept.items():
+        _add(observations, home, tally)
+    return Expected(frames=wanted.frames, observations=observations, presses=presses)
+
+
 def _add(observations: Counter[tuple[str, int]], home: int, tally: "array[int]") -> None:
     for slot, about in enumerate(SLOTS):
         device = address(home, slot)

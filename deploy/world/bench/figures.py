@@ -52,16 +52,17 @@ class Meter:
     """Names whose processes do their work in children."""
     memory: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """Megabytes of each, every half second while `watching`."""
-    _before: dict[str, float] = field(default_factory=dict[str, float])
+    before: dict[str, float] = field(default_factory=dict[str, float])
+    """Seconds that each had used at `start`."""
 
     def start(self) -> None:
         """Count from now on."""
-        self._before = self._cpu()
+        self.before = self._cpu()
         self.memory.clear()
 
     def seconds(self) -> dict[str, float]:
         """Seconds of CPU by name since `start`."""
-        return {name: used - self._before[name] for name, used in self._cpu().items()}
+        return {name: used - self.before[name] for name, used in self._cpu().items()}
 
     async def watching(self) -> None:
         """Look at the memory until cancelled."""

@@ -66,10 +66,7 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     async with rig(say=say) as started:
         say(f"Settling {asked.homes} homes …")
         await town.settle(started.stack, asked.homes, now=datetime.now(UTC))
-        for number in range(1, asked.processes + 1):
-            started.stack.environment["ingest_name"] = str(number)
-            await started.start_stage(f"ingest-{number}", "ingest")
-        await started.start_stage("watch", "watch")
+        await started.start_gateway(asked.processes)
         return await _measured(started, asked, say)
 
 

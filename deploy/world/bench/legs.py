@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.world.bench.copying import connected
 from deploy.world.bench.counting import Progress, progress
-from deploy.world.bench.load import PER_FRAME, Shape
+from deploy.world.bench.load import PER_FRAME, PRESS_EVERY, Shape
 from deploy.world.bench.plan import Plan
 from deploy.world.bench.rig import NotReady, Rig
 from deploy.world.bench.sending import Sending, Sent
@@ -69,27 +69,32 @@ def one_after_another(shapes: Sequence[Shape], *, end: int) -> list[Shape]:
     return placed
 
 
-def shape_for(*, homes: int, seconds: float, most: float, frames_a_message: int, run: str) -> Shape:
+def shape_for(
+    *,
+    homes: int,
+    seconds: float,
+    most: float,
+    frames_a_message: int,
+    run: str,
+    press_every: int = PRESS_EVERY,
+) -> Shape:
     """Enough frames for so many seconds at `most` observations a second; not yet placed in time."""
     wanted = round(seconds * most / PER_FRAME / homes)
     whole = max(1, -(-wanted // frames_a_message)) * frames_a_message
-    return Shape(homes=homes, frames=whole, frames_a_message=frames_a_message, until=0, run=run)
+    return Shape(
+        homes=homes,
+        frames=whole,
+        frames_a_message=frames_a_message,
+        until=0,
+        run=run,
+        press_every=press_every,
+    )
 
 
 async def ride(rig: Rig, leg: Leg, say: Say) -> Outcome:
     """Prepare the load, send it, and wait until all of it is judged. Raises NotReady."""
     say(f"Making batches of {leg.shape.frames_a_message} frames for {leg.shape.homes} boxes …")
-    plan = Plan(
-        shape=leg.shape,
-        host="127.0.0.1",
-        port=rig.port,
-        seconds=leg.seconds,
-        rate=leg.rate,
-        makers=_MAKERS,
-        ready=leg.ready,
-        report=str(rig.folder / "sent.json"),
-    )
-    sending = await Sending.start(plan, rig.folder)
+    sending = await Sending.start(plan_for(rig, leg), rig.folder)
     async with connected(rig.stack.owner) as db:
         before, counted = await progress(db), await counters(rig)
         meter = rig.meter()
@@ -113,6 +118,20 @@ async def ride(rig: Rig, leg: Leg, say: Say) -> Outcome:
         cpu={**meter.seconds(), "sender": sent.cpu},
         memory=meter.memory,
         counters={name: value - counted.get(name, 0.0) for name, value in after.items()},
+    )
+
+
+def plan_for(rig: Rig, leg: Leg) -> Plan:
+    """What the sender is told."""
+    return Plan(
+        shape=leg.shape,
+        host="127.0.0.1",
+        port=rig.port,
+        seconds=leg.seconds,
+        rate=leg.rate,
+        makers=_MAKERS,
+        ready=leg.ready,
+        report=str(rig.folder / "sent.json"),
     )
 
 

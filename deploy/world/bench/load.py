@@ -7,6 +7,7 @@ press of a placed call button among 1 000 observations, which must become a find
 """
 
 import random
+import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ PER_FRAME = 1.5
 """Observations of a frame, on average."""
 A_DAY = 380
 """Observations of a home in a day."""
-PLANTED_EVERY = 1_000
+PRESS_EVERY = 1_000
 """Observations of which one is a press."""
 KINDS = (Kind.BATTERY, Kind.VOLTAGE, Kind.TEMPERATURE)
 """What a device says besides its own kind."""
@@ -60,6 +61,8 @@ class Shape:
     """Makes streams and contents those of this load alone."""
     first: int = 0
     """The first home's number."""
+    press_every: int = PRESS_EVERY
+    """Observations of which one is a press; 0 for none."""
 
     @property
     def messages(self) -> int:
@@ -93,7 +96,8 @@ class Told:
         self._sent_at = sent_at
         self._packet_id = [self._random.randrange(256) for _ in SLOTS]
         self._counter = self._random.randrange(1 << 20) << 8
-        self._since_press = self._random.randrange(PLANTED_EVERY)
+        self._since_press = self._random.randrange(PRESS_EVERY)
+        self._press_every = shape.press_every or sys.maxsize
         self._ciphers = {
             slot: AESCCM(key(home, slot), tag_length=4)
             for slot in range(len(SLOTS))
@@ -106,8 +110,8 @@ class Told:
         """The next frame as the JSON text that a box spools, and its observations."""
         draw = self._random.random
         self._at = min(self._at + int(_SHORTEST_GAP_MS + draw() * _SPREAD_MS), self._until)
-        if self._since_press >= PLANTED_EVERY:
-            self._since_press -= PLANTED_EVERY
+        if self._since_press >= self._press_every:
+            self._since_press -= self._press_every
             slot, content, said = CALL, b"\x3a\x01", (_OWN,)
         else:
             slot = self._random.choices(_ALL_SLOTS, cum_weights=_WEIGHTS)[0]

@@ -13,16 +13,17 @@ from typing import Any, Protocol, cast
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.process import DidNotStart
 from deploy.world.bench.rig import NotReady
-from deploy.world.bench.sending import SenderFailed
+from deploy.world.bench.talking import HelperFailed
 from deploy.world.stack import CommandFailed
 
 BENCHES: Mapping[str, str] = {
     "ingest": "from MQTT to rows that are stored and judged, against bare COPY",
+    "alert": "from a press at a box to its notice, while telemetry pours in",
 }
 """Each benchmark, which is a module here, and what it measures."""
 
 _FAILED = 1
-_TROUBLES = (CommandFailed, DidNotStart, NotReady, SenderFailed)
+_TROUBLES = (CommandFailed, DidNotStart, NotReady, HelperFailed)
 
 
 class Bench(Protocol):

@@ -58,6 +58,14 @@ class Rig:
     def broker(self) -> Broker:
         return self.stack.broker
 
+    async def start_gateway(self, processes: int = 1, *, notify: bool = False) -> None:
+        """So many processes of ingest, one of watch, and with `notify` one that sends notices."""
+        for number in range(1, processes + 1):
+            self.stack.environment["ingest_name"] = str(number)
+            await self.start_stage(f"ingest-{number}", "ingest")
+        for stage in ("watch", *(("notify",) if notify else ())):
+            await self.start_stage(stage, stage)
+
     async def start_stage(self, name: str, stage: str) -> Guarded:
         """Start a stage and wait until all its parts work. Raises NotReady."""
         file = self._file(name)

@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.runtime.paths import PYTHON, ROOT
-from deploy.runtime.process import tail
 from deploy.world.bench.plan import Plan
-from deploy.world.stack import clean_environment
-
-_LONGEST_LINE = 1 << 20
-
-
-class SenderFailed(Exception):
-    """The sender ended without a result; the text is what it said."""
+from deploy.world.bench.talking import Talking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,42 +47,26 @@ class Sent:
 class Sending:
     """One sender. Its process ends with us, however we end."""
 
-    def __init__(self, plan: Plan, folder: Path, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, plan: Plan, talking: Talking) -> None:
         self.plan = plan
-        self.pid = process.pid
-        self._process = process
-        self._log = folder / "sender.log"
+        self.pid = talking.pid
+        self._talking = talking
 
     @classmethod
     async def start(cls, plan: Plan, folder: Path) -> Self:
         """Start it, and wait until its batches are ready and its boxes connected."""
-        plan.write(file := folder / "plan.json")
-        words = (PYTHON, "-P", "-m", "deploy.world.bench.sender", file)
-        with (folder / "sender.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *("setpriv", "--pdeathsig", "KILL", *words),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                limit=_LONGEST_LINE,
-                env={**clean_environment(), "PYTHONPATH": str(ROOT)},
-            )
-        sending = cls(plan, folder, process)
-        try:
-            while "ready" not in await sending._said():
-                pass
-        except BaseException:
-            await sending.stop()
-            raise
-        return sending
+        plan.write(file := folder / "sender-plan.json")
+        module = "deploy.world.bench.sender"
+        return cls(plan, await Talking.start(module, file, folder / "sender.log"))
 
     async def run(self, told: Callable[[Mapping[str, Any]], None] = lambda _: None) -> Sent:
-        """Let it go, and wait for its end; `told` hears of every half second."""
-        if self._process.stdin is None:
-            raise SenderFailed("no pipe to the sender")
+        """Let it go, and wait for its end; `told` hears of every half second.
+
+        Raises HelperFailed.
+        """
         try:
-            self._process.stdin.write(b"go\n")
-            while "done" not in (said := await self._said()):
+            self._talking.go()
+            while "done" not in (said := await self._talking.said()):
                 told(said)
         finally:
             await self.stop()
@@ -98,20 +74,4 @@ class Sending:
 
     async def stop(self) -> None:
         """End it, whatever it is doing."""
-        if self._process.returncode is None and self._process.stdin is not None:
-            self._process.stdin.close()
-            try:
-                async with asyncio.timeout(5):
-                    await self._process.wait()
-            except TimeoutError:
-                self._process.kill()
-        await self._process.wait()
-
-    async def _said(self) -> dict[str, Any]:
-        line = await self._process.stdout.readline() if self._process.stdout else b""
-        if not line:
-            raise SenderFailed(f"the sender ended: {await asyncio.to_thread(tail, self._log)}")
-        said: dict[str, Any] = json.loads(line)
-        if "refused" in said:
-            raise SenderFailed(str(said["refused"]))
-        return said
+        await self._talking.stop()

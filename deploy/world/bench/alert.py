@@ -1,0 +1,265 @@
+"""`./deploy/bench alert`: from a press at a box to its notice, while telemetry pours in."""
+
+import argparse
+import asyncio
+import json
+import secrets
+import statistics
+import time
+from array import array
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.world.bench import counting, town
+from deploy.world.bench.copying import connected
+from deploy.world.bench.homes import edge_name
+from deploy.world.bench.legs import Leg, Say, one_after_another, plan_for, shape_for
+from deploy.world.bench.load import Shape
+from deploy.world.bench.pressing import Pressing
+from deploy.world.bench.rig import Rig, rig
+from deploy.world.bench.sending import Sending, Sent
+from deploy.world.bench.talking import Talking
+from deploy.world.receiver import Notice, Receiver
+
+_LEAD, _TAIL = 3.0, 1.0
+"""Seconds of telemetry before the first press and after the last."""
+_PATIENCE = 60.0
+"""Seconds that the last notices and the backlog are waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the benchmark was asked for."""
+
+    background: float
+    homes: int
+    boxes: int
+    draining: int
+    kept: int
+    presses: int
+    seconds: float
+    processes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presses:
+    """What real boxes did: presses by home at monotonic seconds, in order; what they had kept."""
+
+    pressed: Mapping[int, Sequence[float]]
+    kept: Mapping[int, "array[int]"]
+    drained: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What may be said after `alert`."""
+    parser.add_argument("--background", type=float, default=20_000, help="observations a second")
+    parser.add_argument("--homes", type=int, default=1_000, help="boxes of the background")
+    parser.add_argument("--boxes", type=int, default=200, help="real boxes with a call button")
+    parser.add_argument("--draining", type=int, default=20, help="of them, with a full spool")
+    parser.add_argument("--kept", type=int, default=5_000, help="frames in each full spool")
+    parser.add_argument("--presses", type=int, default=2_000, help="in all")
+    parser.add_argument("--seconds", type=float, default=40.0, help="in which they come")
+    parser.add_argument("--processes", type=int, default=1, help="processes of ingest")
+
+
+async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """The figures of the whole run."""
+    words = {name: getattr(arguments, name) for name in Asked.__slots__}
+    asked = Asked(**words)
+    async with Receiver() as receiver:
+        settings = {"webhook_url": receiver.url, "webhook_secret": receiver.secret}
+        async with rig(settings, say=say) as started:
+            say(f"Settling {asked.homes + asked.boxes} homes …")
+            await town.settle(started.stack, asked.homes + asked.boxes, now=datetime.now(UTC))
+            await started.start_gateway(asked.processes, notify=True)
+            return await _measured(started, receiver, asked, say)
+
+
+async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) -> dict[str, Any]:
+    background, kept = _shapes(asked)
+    say(f"{asked.boxes} boxes join; {asked.draining} of them keep {asked.kept} frames …")
+    pressing, report = await start_pressing(
+        started, shape=kept, draining=asked.draining, presses=asked.presses, seconds=asked.seconds
+    )
+    try:
+        seconds = _LEAD + asked.seconds + _TAIL
+        leg = Leg(shape=background, seconds=seconds, rate=asked.background)
+        say("Making batches …")
+        sending = await Sending.start(plan_for(started, leg), started.folder)
+        sent, _ = await asyncio.gather(
+            sending.run(lambda said: say(_told(said, receiver))), _press(pressing)
+        )
+        pressed = await presses_of(pressing, report)
+    finally:
+        await pressing.stop()
+    await receiver.until(lambda: len(receiver.notices) >= asked.presses, seconds=_PATIENCE)
+    say("Counting …")
+    wanted = counting.expected([(background, sent)])
+    return {
+        "background_per_s": round(sent.receipted / sent.seconds),
+        **await latencies(started, receiver, pressed, draining=kept_homes(kept, asked.draining)),
+        **await _counts(started, wanted, pressed),
+        "boxes": asked.boxes,
+        "draining": asked.draining,
+        "drained": pressed.drained,
+        "sender_cpu_us": _us(sent),
+    }
+
+
+def _shapes(asked: Asked) -> tuple[Shape, Shape]:
+    """The background, and what the draining boxes have kept: no presses are in either."""
+    name, seconds = secrets.token_hex(4), _LEAD + asked.seconds + _TAIL
+    wanted = shape_for(
+        homes=asked.homes,
+        seconds=seconds,
+        most=asked.background,
+        frames_a_message=25,
+        run=name,
+        press_every=0,
+    )
+    kept = Shape(
+        homes=asked.boxes,
+        frames=asked.kept,
+        frames_a_message=25,
+        until=0,
+        run=f"{name} kept",
+        first=asked.homes,
+        press_every=0,
+    )
+    now = time.time_ns() // 1_000_000
+    return one_after_another([wanted], end=now)[0], one_after_another([kept], end=now)[0]
+
+
+async def start_pressing(
+    started: Rig, *, shape: Shape, draining: int, presses: int, seconds: float
+) -> tuple[Talking, Path]:
+    """Real boxes for the homes of a shape, joined and filled; and where their result will be."""
+    report = started.folder / "pressed.json"
+    plan = Pressing(
+        shape=shape,
+        draining=draining,
+        presses=presses,
+        seconds=seconds,
+        patience=_PATIENCE,
+        broker=started.stack.environment["edge_broker"],
+        ca=await asyncio.to_thread(started.stack.certificate.cert.read_text),
+        folder=str(started.folder / "boxes"),
+        report=str(report),
+    )
+    plan.write(file := started.folder / "pressing.json")
+    module = "deploy.world.bench.pressing"
+    return await Talking.start(module, file, started.folder / "pressing.log"), report
+
+
+async def _press(pressing: Talking) -> None:
+    await asyncio.sleep(_LEAD)
+    pressing.go()
+    await pressing.until("pressed")
+
+
+async def presses_of(pressing: Talking, report: Path) -> Presses:
+    """What the real boxes say when all is drained, or not in time. Raises HelperFailed."""
+    await pressing.until("done")
+    return await asyncio.to_thread(read_presses, report)
+
+
+def read_presses(report: Path) -> Presses:
+    """From the file that pressing.py wrote."""
+    said: dict[str, Any] = json.loads(report.read_text())
+    pressed: defaultdict[int, list[float]] = defaultdict(list)
+    for home, at in said["pressed"]:
+        pressed[home].append(at)
+    kept = {int(home): array("I", tally) for home, tally in said["tallies"].items()}
+    return Presses(pressed=pressed, kept=kept, drained=said["drained"])
+
+
+async def latencies(
+    started: Rig, receiver: Receiver, presses: Presses, *, draining: range
+) -> dict[str, Any]:
+    """Milliseconds from press to notice: the n-th press of a home is the n-th notice of it."""
+    told = await _notices(started, receiver)
+    took: dict[int, list[float]] = {
+        home: [
+            (notice.at - at) * 1_000
+            for at, notice in zip(pressed, told.get(edge_name(home), ()), strict=False)
+        ]
+        for home, pressed in presses.pressed.items()
+    }
+    wanted = sum(len(pressed) for pressed in presses.pressed.values())
+    came = sum(len(told.get(edge_name(home), ())) for home in presses.pressed)
+    every = [one for each in took.values() for one in each]
+    behind = [one for home, each in took.items() if home in draining for one in each]
+    return {
+        "presses": wanted,
+        **shares(every),
+        "p99_ms_draining": shares(behind)["p99_ms"],
+        "lost": wanted - len(every),
+        "notices_surplus": came - len(every),
+    }
+
+
+def shares(took: Sequence[float]) -> dict[str, float | None]:
+    """Middle, 99th of a hundred and longest, in the unit given; None where there is nothing."""
+    if len(took) < 2:  # noqa: PLR2004 - quantiles need two
+        one = round(took[0], 1) if took else None
+        return {"p50_ms": one, "p99_ms": one, "max_ms": one}
+    cuts = statistics.quantiles(took, n=100, method="inclusive")
+    return {
+        "p50_ms": round(cuts[49], 1),
+        "p99_ms": round(cuts[98], 1),
+        "max_ms": round(max(took), 1),
+    }
+
+
+async def _notices(started: Rig, receiver: Receiver) -> dict[str, list[Notice]]:
+    """Signed notices of calls by box, in order of arrival, each attempt of one only once."""
+    async with connected(started.stack.owner) as db:
+        rows = await db.fetch(
+            """
+            SELECT a.public, e.name
+            FROM alert a
+            JOIN citizen c ON c.municipality = a.municipality AND c.id = a.citizen
+            JOIN edge e ON e.municipality = c.municipality AND e.home = c.home
+            WHERE a.kind = 'call_pressed'
+            """
+        )
+    box = {str(row["public"]): row["name"] for row in rows}
+    found: defaultdict[str, list[Notice]] = defaultdict(list)
+    first = {notice.id: notice for notice in reversed(receiver.notices) if notice.valid}
+    for notice in sorted(first.values(), key=lambda one: one.at):
+        if notice.alert in box:
+            found[box[notice.alert]].append(notice)
+    return found
+
+
+async def _counts(started: Rig, wanted: counting.Expected, presses: Presses) -> dict[str, Any]:
+    pressed = [home for home, at in presses.pressed.items() for _ in at]
+    counted = await counting.count(
+        started.stack.owner, counting.with_presses(wanted, pressed, presses.kept)
+    )
+    return {
+        "observations_lost": counted.lost,
+        "observations_duplicated": counted.duplicated,
+        "findings_missing": counted.findings_missing,
+        "findings_surplus": counted.findings_surplus,
+    }
+
+
+def kept_homes(shape: Shape, draining: int) -> range:
+    """The homes whose boxes come back from an outage."""
+    return range(shape.first, shape.first + draining)
+
+
+def _us(sent: Sent) -> float:
+    return round(sent.cpu * 1e6 / max(1, sent.receipted), 2)
+
+
+def _told(said: Mapping[str, Any], receiver: Receiver) -> str:
+    return (
+        f"  {said['at']:6.1f} s: {said['receipted']:,} observations of the background receipted, "
+        f"{len(receiver.notices)} notices"
+    )
