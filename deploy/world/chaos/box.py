@@ -159,7 +159,7 @@ def opened(spec: dict[str, Any], stack: ExitStack) -> House:
         )
         record = Obligations(Path(told["record"]), box.spool.path)
         stack.callback(record.close)
-        home = Home(**{**told["home"], "takes": tuple(told["home"]["takes"])})
+        home = _home(told["home"])
         life = Life(
             home=home,
             rng=random.Random(f"{spec['seed']} {home.index} {record.starts}"),  # noqa: S311 - play
@@ -171,6 +171,11 @@ def opened(spec: dict[str, Any], stack: ExitStack) -> House:
             Inhabited(box=box, life=life, clock=clock, record=record, stepped=stepped)
         )
     return house
+
+
+def _home(told: dict[str, Any]) -> Home:
+    takes: list[int] = told.pop("takes")
+    return Home(**told, takes=tuple(takes))
 
 
 def _clock(spec: dict[str, Any], stepped: Path) -> tuple[MovedClock, Path]:

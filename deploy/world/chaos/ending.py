@@ -5,13 +5,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import TypeAlias
 
 import asyncpg
 
-from deploy.world.chaos.parts import Program
 from deploy.world.chaos.rounds import Say
-from deploy.world.chaos.world import AFTER, BEGINS, World
+from deploy.world.chaos.town import to_the_end
+from deploy.world.chaos.world import World
 from deploy.world.oracle_alerts import Night, night
 from deploy.world.oracle_stored import (
     COUNTED_BACK,
@@ -23,9 +23,13 @@ from deploy.world.oracle_stored import (
     rounded,
 )
 
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
 DRAINED = 120.0
 """Seconds within which all that the spools keep has been sent, once nothing breaks any more."""
 JUDGED = 90.0
+_SABOTAGED = 15.0
+"""As above where a part is sabotaged: what it has lost is not waited for."""
 _LOOKS = 0.2
 _CALM = 1.0
 
@@ -67,53 +71,53 @@ class Verdict:
 
 async def settle(world: World, say: Say) -> list[str]:
     """Wait until all is sent, stored and judged; what did not happen in time."""
-    keepers = [
-        asyncio.create_task(part.look_after())
-        for part in world.parts.values()
-        if isinstance(part, Program)
-    ]
-    late: list[str] = []
+    keepers = [asyncio.create_task(part.look_after()) for part in world.programs]
+    waits = _Waits(world)
     try:
         world.steps.clear()
         world.wish(hush=True)
         say("No more faults; what the spools keep is sent.")
-        await _until(lambda: _is_drained(world), "the spools are empty", DRAINED, late)
-        await _until(lambda: _is_judged(world), "all that is stored is judged", JUDGED, late)
-        await _until(lambda: _in_contact(world), "every box is in contact", JUDGED, late)
+        await waits.until(_is_drained, "the spools are empty", DRAINED)
+        await waits.until(_is_judged, "all that is stored is judged", JUDGED)
+        await waits.until(_in_contact, "every box is in contact", JUDGED)
         await world.silence()
-        await _until(lambda: _is_silent(world), "the ended boxes are out of contact", JUDGED, late)
+        await waits.until(_is_silent, "the ended boxes are out of contact", JUDGED)
         say("The gateway's clock is put past the limits of the doses.")
-        await world.step_gateway(_to_the_end())
-        await _until(lambda: _is_judged(world), "the deadlines are judged", JUDGED, late)
-        await _until(lambda: _is_told(world), "every notice is delivered", JUDGED, late)
+        await world.step_gateway(to_the_end())
+        await waits.until(_is_judged, "the deadlines are judged", JUDGED)
+        await waits.until(_is_told, "every notice is delivered", JUDGED)
         await asyncio.sleep(_CALM)  # one too many would come now
     finally:
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
-    return late
+    return waits.late
 
 
-def _to_the_end() -> float:
-    """Seconds from the world's beginning to after the last limit of a dose."""
-    end = BEGINS.replace(hour=0, minute=0) + timedelta(minutes=AFTER)
-    return (end - BEGINS).total_seconds()
+class _Waits:
+    """Waits for one thing after the other; `late` tells what did not happen in its time."""
 
+    def __init__(self, world: World) -> None:
+        self.late: list[str] = []
+        self._world = world
 
-async def _until(
-    happened: Callable[[], Awaitable[bool]], what: str, seconds: float, late: list[str]
-) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if await happened():
+    async def until(
+        self, happened: Callable[[World], Awaitable[bool]], what: str, seconds: float
+    ) -> None:
+        if self._world.saboteur is not None:
+            seconds = _SABOTAGED
+        end = time.monotonic() + seconds
+        while not await self._asked(happened):
+            if time.monotonic() > end:
+                self.late.append(f"not within {seconds:.0f} s: {what}")
                 return
+            await asyncio.sleep(_LOOKS)
+
+    async def _asked(self, happened: Callable[[World], Awaitable[bool]]) -> bool:
+        try:
+            return await happened(self._world)
         except (OSError, asyncpg.PostgresError, TimeoutError):
-            pass  # the database is not back yet
-        if time.monotonic() > end:
-            late.append(f"not within {seconds:.0f} s: {what}")
-            return
-        await asyncio.sleep(_LOOKS)
+            return False  # the database is not back yet
 
 
 async def _is_drained(world: World) -> bool:
@@ -161,7 +165,7 @@ async def verdict(world: World, late: Sequence[str]) -> Verdict:
     try:
         stepped = frozenset(world.settled[index].edge for index in world.ever_stepped)
         counted = count(
-            obligations, await _stored(db), may_give_up=world.card_edges, stepped=stepped
+            obligations, await stored(db), may_give_up=world.card_edges, stepped=stepped
         )
         expected = night(obligations, world.town)
         missing, false = await _compared(db, expected, world)
@@ -169,8 +173,8 @@ async def verdict(world: World, late: Sequence[str]) -> Verdict:
         await db.close()
     ended = [
         f"{part.name} ended by itself {part.ended} times: {part.log}"
-        for part in world.parts.values()
-        if isinstance(part, Program) and part.ended
+        for part in world.programs
+        if part.ended
     ]
     said = [_explained(one, counted.lost[one.place], world) for one in _lost(obligations, counted)]
     surplus = [f"stored {times} times too often: {row}" for row, times in counted.surplus.items()]
@@ -196,7 +200,7 @@ def _explained(one: Obligation, why: str, world: World) -> str:
     )
 
 
-async def _stored(db: "asyncpg.Connection[asyncpg.Record]") -> Stored:
+async def stored(db: Connection) -> Stored:
     rows: Counter[tuple[str, int, int | None, float | None, int | None]] = Counter()
     for row in await db.fetch(_ROWS):
         at = None if row["clock"] in COUNTED_BACK else row["at"]
@@ -210,29 +214,26 @@ async def _stored(db: "asyncpg.Connection[asyncpg.Record]") -> Stored:
     return Stored(received=received, gone=gone, rows=rows, payloads=payloads)
 
 
-async def _compared(
-    db: "asyncpg.Connection[asyncpg.Record]", expected: Night, world: World
-) -> tuple[list[str], list[str]]:
+async def _compared(db: Connection, expected: Night, world: World) -> tuple[list[str], list[str]]:
     """The cases, facts and notices that are missing, and those that nothing asks for."""
-    missing: list[str] = []
-    false: list[str] = []
-    cases = Counter({(r["citizen"], r["kind"]): r["times"] for r in await db.fetch(_ALERTS)})
     devices = {r["id"]: r["address"] for r in await db.fetch("SELECT id, address FROM device")}
-    facts = Counter(_fact(row, devices) for row in await db.fetch(_FACTS))
     told = await db.fetch(_NOTICES)
-    notices = Counter((row["citizen"], row["kind"], row["type"]) for row in told)
-    for name, want, have in (
-        ("case", expected.cases, cases),
-        ("fact", expected.facts, facts),
-        ("notice", expected.notices, notices),
-    ):
-        missing += [f"{name} {' '.join(one)}" for one in (want - have).elements()]
-        false += [f"{name} {' '.join(one)}" for one in (have - want).elements()]
-    delivered = {one.id for one in world.receiver.notices if one.valid}
-    made = {row["public"] for row in told}
-    missing += [f"notice {one} was never delivered" for one in sorted(made - delivered)]
-    false += [f"a notice came that nobody made: {one}" for one in sorted(delivered - made)]
-    return missing, false
+    have = Counter[tuple[str, ...]]()
+    for row in await db.fetch(_ALERTS):
+        have["case", row["citizen"], row["kind"]] += row["times"]
+    have.update(("fact", *_fact(row, devices)) for row in await db.fetch(_FACTS))
+    have.update(("notice", row["citizen"], row["kind"], row["type"]) for row in told)
+    have.update(("delivered", one) for one in {n.id for n in world.receiver.notices if n.valid})
+    want = Counter[tuple[str, ...]]()
+    want.update(("case", *one) for one in expected.cases.elements())
+    want.update(("fact", *one) for one in expected.facts.elements())
+    want.update(("notice", *one) for one in expected.notices.elements())
+    want.update(("delivered", row["public"]) for row in told)
+    return _in_lines(want - have), _in_lines(have - want)
+
+
+def _in_lines(found: Counter[tuple[str, ...]]) -> list[str]:
+    return [" ".join(one) for one in sorted(found.elements())]
 
 
 def _fact(row: asyncpg.Record, devices: Mapping[int, str]) -> tuple[str, str, str]:

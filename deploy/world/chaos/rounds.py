@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from deploy.world.chaos.faults import NotHere, do
-from deploy.world.chaos.parts import Program
 from deploy.world.chaos.plan import MENU, Round, counted_as
 from deploy.world.chaos.world import World
 
@@ -29,11 +28,7 @@ async def play(world: World, rounds: Sequence[Round], say: Say) -> Counter[str]:
         else:
             done[one.name] += 1
 
-    keepers = [
-        asyncio.create_task(part.look_after())
-        for part in world.parts.values()
-        if isinstance(part, Program)
-    ]
+    keepers = [asyncio.create_task(part.look_after()) for part in world.programs]
     try:
         async with asyncio.TaskGroup() as group:
             for one in rounds:

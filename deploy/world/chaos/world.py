@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 import asyncpg
 
@@ -28,27 +27,19 @@ from deploy.world.chaos.parts import (
 from deploy.world.chaos.plan import HOUSES, STAGES, WIRES
 from deploy.world.chaos.proxy import Proxy
 from deploy.world.chaos.saboteurs import ASYNC_COMMIT, PIPELINES, UPLINKS
+from deploy.world.chaos.town import BEGINS, ZONE, fittings, home_of, town_of
 from deploy.world.chaos.traffic import Home
-from deploy.world.frames import static_address
-from deploy.world.oracle_alerts import Dose, Town
+from deploy.world.oracle_alerts import Town
 from deploy.world.receiver import Receiver
-from deploy.world.settling import Fitting, Settled, add_installer, fit, settle_many
+from deploy.world.settling import Settled, add_installer, fit, settle_many
 from deploy.world.stack import Stack
 from edge.identity import FILE
 from edge.status import SPOOL
-
-ZONE = ZoneInfo("Europe/Copenhagen")
-BEGINS = datetime(2026, 1, 14, 0, 30, tzinfo=ZONE)
-"""When it is, in the world, as the chaos begins: the middle of a plain night."""
-DUE, WINDOW, AFTER = 20, 240, 265
-"""Minutes after midnight at which the doses are due, minutes to take them, and minutes after
-midnight to which the gateway's clock is put when all is over."""
 
 _HOMES = {"house 1": 1, "house 2": 1, "house 3": 5, "house 4": 1}
 """How many boxes stand in each process of boxes."""
 _SILENCED, _WITH_CARD = "house 2", "house 4"
 _SECOND = "second ingest"
-_SLOTS = (1, 2, 3)
 _CARD_OCTETS, _RESERVE = 12_000_000, 3_000_000
 _DISK_OCTETS = 1_500_000_000
 _HOUR = 3_600
@@ -104,32 +95,13 @@ class World:
     @property
     def town(self) -> Town:
         """What the oracle is told."""
-        citizens = {
-            home.index: one.citizen for home, one in zip(self.homes, self.settled, strict=True)
-        }
-        midnight = BEGINS.replace(hour=0, minute=0)
-        due = midnight + timedelta(minutes=DUE)
         silenced = [self.settled[index].edge for index in self.houses[_SILENCED]]
-        return Town(
-            zone=ZONE,
-            citizen_of_device={
-                address: citizens[home.index] for home in self.homes for address in home.placed
-            },
-            citizen_of_edge={one.edge: one.citizen for one in self.settled},
-            doses=[
-                Dose(
-                    citizen=citizens[home.index],
-                    dispenser=home.dispenser,
-                    slot=slot,
-                    due=due,
-                    limit=due + timedelta(minutes=WINDOW),
-                )
-                for home in self.homes
-                if home.dispenser is not None
-                for slot in _SLOTS
-            ],
-            silenced=frozenset(silenced),
-        )
+        return town_of(self.homes, self.settled, frozenset(silenced))
+
+    @property
+    def programs(self) -> Sequence[Program]:
+        """The parts that are programs of ours."""
+        return [part for part in self.parts.values() if isinstance(part, Program)]
 
     @property
     def card_edges(self) -> frozenset[str]:
@@ -285,39 +257,12 @@ class World:
                 *await settle_many(api, self.stack, names, zone=str(ZONE), folder=boxes)
             ]
             for index, one in enumerate(self.settled):
-                home = self._home(index, homes)
+                home = home_of(index, homes, self.seed)
                 self.homes.append(home)
-                await fit(api, one.citizen, self._fittings(home))
+                await fit(api, one.citizen, fittings(home))
             stray = self.homes[0].stray
             await api.post("/devices", {"address": stray, "model": "call_button"})
         await self._houses()
-
-    def _home(self, index: int, homes: int) -> Home:
-        """Every second home has a dispenser; of its doses some will be taken."""
-        name, rng = f"chaos {self.seed}", random.Random(f"{self.seed} home {index}")  # noqa: S311 - play
-        return Home(
-            index=index,
-            homes=homes,
-            name=name,
-            dispenser=static_address(name, str(index), "dispenser") if index % 2 == 0 else None,
-            stray=static_address(name, "stray") if index == 0 else None,
-            takes=tuple(slot for slot in _SLOTS if rng.random() < 0.6),  # noqa: PLR2004 - most are
-        )
-
-    def _fittings(self, home: Home) -> list[Fitting]:
-        since = (BEGINS - timedelta(hours=4)).isoformat()
-        slots = [{"slot": n, "at": f"00:{DUE}", "window_minutes": WINDOW} for n in _SLOTS]
-        plan = {"slots": slots, "valid_from": since}
-        return [
-            Fitting(
-                address=address,
-                model=model,
-                role=role,
-                room=room,
-                more={"from": since, **({"dose_plan": plan} if role == "dispenser" else {})},
-            )
-            for address, (model, role, room) in home.placed.items()
-        ]
 
     async def _houses(self) -> None:
         first = 0
