@@ -56,8 +56,10 @@ class Alert:
 
     `since` is when it began to be true, `raised` when it became an alert, `ended` when the last
     of its findings stopped holding (the case stays open until a person closes it). `holder` is
-    the internal number of the person who has it. `version` grows with every move and with every
-    finding that joins, so that nobody closes what they have not seen.
+    the internal number of the person who has it. `remade` says that a store restored from a
+    backup raised it for what was before, so that it may have been told already. `version` grows
+    with every move and with every finding that joins, so that nobody closes what they have not
+    seen.
     """
 
     public: UUID
@@ -67,6 +69,7 @@ class Alert:
     reason: str
     state: State = "new"
     late: bool = False
+    remade: bool = False
     ended: datetime | None = None
     holder: int | None = None
     outcome: Outcome | None = None

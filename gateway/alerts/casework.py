@@ -15,6 +15,7 @@ FindingState = Literal["holds", "unknown", "ended", "withdrawn"]
 NoticeType = Literal["alert.raised", "alert.again"]
 
 _LATE = " Hændelsen er efterregistreret."
+_REMADE = " Databasen er gendannet fra en sikkerhedskopi; alarmen kan være meldt før."
 _WITHDRAWN = " Senere oplysninger viser, at det ikke passer."
 _AGAIN: Mapping[Kind, str] = {
     "call_pressed": "Trykket igen",
@@ -58,11 +59,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
-    """What is kept of one citizen: findings that may change, and every open alert with its own."""
+    """What is kept of one citizen: findings that may change, and every open alert with its own.
+
+    `restored` is when the store was last restored from a backup.
+    """
 
     zone: str
     findings: tuple[Kept, ...]
     alerts: tuple[Alert, ...]
+    restored: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -198,6 +203,7 @@ class _Desk:
             raised=max(self.now, since),
             reason=_says(reason, late=late),
             late=late,
+            remade=self.file.restored is not None and since < self.file.restored,
         )
         self.alerts[alert.public] = alert
         self.notices.append((alert.public, "alert.raised"))
@@ -262,7 +268,8 @@ class _Desk:
             text += f" {_AGAIN[alert.kind]}{times} {when(again[-1].since, self.file.zone)}."
         more = len(others) - _MOST
         rest = [f"Desuden {more} {'dosis' if more == 1 else 'doser'} mere."] if more > 0 else []
-        return " ".join([text, *(kept.reason for kept in others[:_MOST]), *rest])
+        told = " ".join([text, *(kept.reason for kept in others[:_MOST]), *rest])
+        return f"{told}{_REMADE}" if alert.remade else told
 
     def _ended(self, alert: Alert, own: Sequence[Kept]) -> datetime | None:
         if any(kept.state in ("holds", "unknown") for kept in own):

@@ -11,7 +11,7 @@ from gateway.store.pool import Connection
 
 _OPEN = """
     SELECT a.municipality, a.citizen, a.public, a.kind, a.since, a.raised, a.reason, a.state,
-           a.late, a.ended, a.holder, a.outcome, a.outcome_text, a.version
+           a.late, a.remade, a.ended, a.holder, a.outcome, a.outcome_text, a.version
     FROM unnest($1::integer[], $2::integer[]) AS w (municipality, citizen)
     JOIN alert a ON a.municipality = w.municipality AND a.citizen = w.citizen
     WHERE a.state <> 'closed'
@@ -21,10 +21,10 @@ _OPEN = """
 _OPEN_LOCKED = f"{_OPEN} FOR NO KEY UPDATE OF a"
 _NEW = """
     INSERT INTO alert (municipality, district, citizen, public, kind, since, raised, reason, late,
-                       ended, version)
+                       remade, ended, version)
     SELECT * FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::uuid[], $5::text[],
                          $6::timestamptz[], $7::timestamptz[], $8::text[], $9::boolean[],
-                         $10::timestamptz[], $11::integer[])
+                         $10::boolean[], $11::timestamptz[], $12::integer[])
 """
 _CHANGED = """
     UPDATE alert a
@@ -99,6 +99,7 @@ async def _insert(db: Connection, new: Iterable[Written]) -> None:
         [one.alert.raised for one in rows],
         [one.alert.reason for one in rows],
         [one.alert.late for one in rows],
+        [one.alert.remade for one in rows],
         [one.alert.ended for one in rows],
         [one.alert.version for one in rows],
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from gateway.health import Health
 from gateway.home import Citizen
-from gateway.store.claims import Pending
+from gateway.store.claims import Waiting
 
 AGAIN = timedelta(minutes=5)
 """When what failed for a citizen is tried again, if nothing more is heard."""
@@ -54,12 +54,12 @@ class Aside:
         self._citizens[citizen] = now + AGAIN
         self._failing.failed(_ASIDE, citizen, fault, now)
 
-    def put_batches(self, batches: Iterable[Pending]) -> None:
+    def put_batches(self, batches: Iterable[Waiting]) -> None:
         """Leave batches until the first of their citizens who are set aside is tried again."""
         for batch in batches:
             times = [self._citizens[one] for one in batch.citizens if one in self._citizens]
-            if times:
-                self._batches[batch.municipality, batch.number] = min(times)
+            for number in batch.batches if times else ():
+                self._batches[batch.municipality, number] = min(times)
 
     def worked(self, citizen: Citizen, now: datetime) -> None:
         self._citizens.pop(citizen, None)

@@ -4,16 +4,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from adapters.frame import Lane
 from gateway.home import Citizen
 from gateway.store.pool import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """One stored batch that is not judged yet."""
+class Waiting:
+    """Stored batches that are not judged yet and speak of the same citizens."""
 
     municipality: int
-    number: int
+    batches: tuple[int, ...]
     earliest: datetime
     citizens: tuple[Citizen, ...]
 
@@ -23,6 +24,7 @@ class Claimed:
     """A citizen whom nobody else judges until this transaction ends.
 
     `speaks`: what concerns the whole home is told once, in the case of this one of its citizens.
+    `restored`: since when the store is one that was restored from a backup, None when it never was.
     """
 
     citizen: Citizen
@@ -30,6 +32,7 @@ class Claimed:
     home: int
     zone: str
     speaks: bool = True
+    restored: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +43,29 @@ class Deadline:
     mark: str
 
 
-# Locked as well as the citizens: two workers then look at different batches from the start.
-_PENDING = """
-    SELECT municipality, id, earliest, citizens FROM pending
-    WHERE lane = ANY ($1::text[])
-      AND NOT EXISTS (
-          SELECT FROM unnest($3::integer[], $4::bigint[]) AS w (municipality, id)
-          WHERE w.municipality = pending.municipality AND w.id = pending.id
-      )
-    ORDER BY lane DESC, id LIMIT $2
-    FOR UPDATE SKIP LOCKED
+_OLDEST = """
+    SELECT municipality, citizens, min(earliest) AS earliest, array_agg(id) AS batches
+    FROM (
+        SELECT municipality, id, earliest, latest, citizens FROM pending
+        WHERE lane = $1
+          AND NOT EXISTS (
+              SELECT FROM unnest($3::integer[], $4::bigint[]) AS w (municipality, id)
+              WHERE w.municipality = pending.municipality AND w.id = pending.id
+          )
+        ORDER BY {order} LIMIT $2
+    ) p
+    GROUP BY municipality, citizens ORDER BY min(id)
+"""
+_BULK = _OLDEST.format(order="id")
+# A call of now is not to wait behind what a box brings that was away for a month.
+_URGENT = _OLDEST.format(order="latest < $5, id").replace(
+    "ORDER BY min(id)", "ORDER BY max(latest) < $5, min(id)"
+)
+# Nobody else judges those whose citizens are all claimed, so these rows need no lock.
+_LEFT = """
+    SELECT DISTINCT w.place
+    FROM unnest($1::integer[], $2::integer[], $3::bigint[]) AS w (place, municipality, id)
+    JOIN pending p ON p.municipality = w.municipality AND p.id = w.id
 """
 _CITIZENS = """
     SELECT c.municipality, c.id, c.district, c.home, h.zone,
@@ -57,7 +73,8 @@ _CITIZENS = """
                SELECT FROM citizen o
                WHERE o.municipality = c.municipality AND o.home = c.home
                  AND o.district = c.district AND o.id < c.id
-           ) AS speaks
+           ) AS speaks,
+           (SELECT restored FROM store) AS restored
     FROM unnest($1::integer[], $2::integer[]) AS w (municipality, id)
     JOIN citizen c ON c.municipality = w.municipality AND c.id = w.id
     JOIN home h ON h.municipality = c.municipality AND h.id = c.home
@@ -114,31 +131,48 @@ _SET = """
 """
 
 
-async def oldest_pending(
-    db: Connection,
-    lanes: Sequence[str],
+async def waiting(
+    db: Connection | Pool,
+    lane: Lane,
     limit: int,
     *,
+    live_since: datetime,
     without: Collection[tuple[int, int]] = (),
-) -> list[Pending]:
-    """Return batches to judge, urgent ones first, that no other worker is looking at.
+) -> list[Waiting]:
+    """Return what is left to judge of a lane, the oldest batches first, at most so many.
 
-    Those of `without`, by municipality and number, are left where they are.
+    Of the urgent lane first what happened since `live_since`. Those of `without`, by municipality
+    and number, are left where they are.
     """
     left = [one[0] for one in without], [one[1] for one in without]
+    if lane == "urgent":
+        rows = await db.fetch(_URGENT, lane, limit, *left, live_since)
+    else:
+        rows = await db.fetch(_BULK, lane, limit, *left)
     return [
-        Pending(
-            municipality=row["municipality"],
-            number=row["id"],
-            earliest=row["earliest"],
-            citizens=tuple(Citizen(row["municipality"], number) for number in row["citizens"]),
+        Waiting(
+            municipality=municipality,
+            batches=tuple(batches),
+            earliest=earliest,
+            citizens=tuple(Citizen(municipality, number) for number in citizens),
         )
-        for row in await db.fetch(_PENDING, list(lanes), limit, *left)
+        for municipality, citizens, earliest, batches in rows
     ]
 
 
+async def still_waiting(db: Connection, ready: Sequence[Waiting]) -> list[Waiting]:
+    """Of those whose citizens we have claimed, what nobody judged before we had them."""
+    rows = [
+        (place, one.municipality, batch) for place, one in enumerate(ready) for batch in one.batches
+    ]
+    left = await db.fetch(
+        _LEFT, [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+    )
+    return [ready[row["place"]] for row in left]
+
+
 async def due_citizens(
-    db: Connection, now: datetime, limit: int, *, without: Collection[Citizen] = ()
+    db: Connection | Pool, now: datetime, limit: int, *, without: Collection[Citizen] = ()
 ) -> list[Citizen]:
     """Return citizens whose deadline has come, the longest due first."""
     rows = await db.fetch(_DUE, *_columns(without), now, limit)
@@ -157,6 +191,7 @@ async def claim(db: Connection, citizens: Collection[Citizen]) -> dict[Citizen, 
             home=row["home"],
             zone=row["zone"],
             speaks=row["speaks"],
+            restored=row["restored"],
         )
         for row in rows
     )
@@ -177,9 +212,9 @@ async def next_due(pool: Pool, *, without: Collection[Citizen] = ()) -> datetime
     return await pool.fetchval(_NEXT_DUE, *_columns(without))
 
 
-async def finish(db: Connection, judged: Iterable[Pending]) -> None:
+async def finish(db: Connection, judged: Iterable[Waiting]) -> None:
     """Take the batches from what is left to do, and say that they are watched."""
-    rows = [(one.municipality, one.number) for one in judged]
+    rows = [(one.municipality, batch) for one in judged for batch in one.batches]
     if rows:
         await db.execute(_JUDGED, [row[0] for row in rows], [row[1] for row in rows])
 

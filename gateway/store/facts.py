@@ -1,69 +1,126 @@
 """Loads what the rules need to know of many citizens, in a few statements for all of them."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import repeat
+from operator import attrgetter
+from typing import Any
 
 from adapters.observation import ClockQuality, Kind
 from gateway.home import Citizen, DosePlan, Slot
-from gateway.rules.finding import UNPLACED, Contact, Heard
+from gateway.rules.finding import UNPLACED, Contact, Heard, Rule
 from gateway.store.claims import Claimed
 from gateway.store.pool import Connection, Row
 
-Reads = Mapping[str, frozenset[tuple[str, Kind]]]
-"""By the name of a rule: the (role, kind) pairs that it looks at."""
 Starts = Mapping[Citizen, Mapping[str, datetime]]
 """By citizen and the name of a rule: where its window begins."""
+
+_KINDS: Mapping[int, Kind] = {int(kind): kind for kind in Kind}
+_OCCURRED = attrgetter("occurred")
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Kinds of a role that the same rules read: loaded once for all of them."""
+
+    number: int
+    role: str
+    kinds: tuple[Kind, ...]
+    rules: tuple[str, ...]
+
+
+def portions(rules: Iterable[Rule[Any]]) -> tuple[Portion, ...]:
+    """Divide what the rules read so that nothing is loaded twice."""
+    readers: defaultdict[tuple[str, Kind], list[str]] = defaultdict(list)
+    for rule in rules:
+        for pair in rule.reads:
+            readers[pair].append(rule.name)
+    shared: defaultdict[tuple[str, tuple[str, ...]], list[Kind]] = defaultdict(list)
+    for (role, kind), names in sorted(readers.items()):
+        shared[role, tuple(names)].append(kind)
+    return tuple(
+        Portion(number, role, tuple(kinds), names)
+        for number, ((role, names), kinds) in enumerate(shared.items())
+    )
 
 
 @dataclass(slots=True)
 class Facts:
-    """One citizen's facts; what was heard stands under the rule that reads it."""
+    """One citizen's facts. What was heard lies as it was loaded until a rule asks for it."""
 
-    heard: defaultdict[str, list[Heard]] = field(
-        default_factory=lambda: defaultdict[str, list[Heard]](list)
-    )
     contacts: list[Contact] = field(default_factory=list[Contact])
     doses: list[DosePlan] = field(default_factory=list[DosePlan])
+    _rows: defaultdict[str, list[Row]] = field(
+        default_factory=lambda: defaultdict[str, list[Row]](list)
+    )
+
+    def add(self, portion: Portion, row: Row) -> None:
+        for rule in portion.rules:
+            self._rows[rule].append(row)
+
+    def heard(self, rule: str, start: datetime) -> tuple[Heard, ...]:
+        """What the rule reads since the start of its window, in time order.
+
+        What occurred at the same time is in the order of what was said and never of when it
+        came, so that it cannot matter.
+        """
+        groups = [_since(start, list(_heard(row))) for row in self._rows[rule]]
+        if len(groups) == 1:
+            return tuple(groups[0])
+        return tuple(sorted((one for group in groups for one in group), key=_OCCURRED))
 
 
-# The order is by what was said and never by when it came, so that it cannot matter.
-_HEARD = """
-    SELECT w.municipality, w.citizen, w.rule, p.id AS placement, p.role, p.room,
-           o.device, o.kind, o.occurred, o.received, o.value, o.code, o.clock
-    FROM unnest($1::integer[], $2::integer[], $3::text[], $4::timestamptz[])
-        AS w (municipality, citizen, rule, start)
-    JOIN placement p ON p.municipality = w.municipality AND p.citizen = w.citizen
-    JOIN unnest($5::text[], $6::text[], $7::smallint[]) AS r (rule, role, kind)
-        ON r.rule = w.rule AND r.role = p.role
-    CROSS JOIN LATERAL (
-        SELECT o.* FROM observation o
-        WHERE o.device = p.device AND o.kind = r.kind AND o.occurred >= $8
-          AND o.occurred >= GREATEST(w.start, p."from")
-          AND o.occurred < COALESCE(p."to", 'infinity')
-    ) o
-    ORDER BY o.occurred, o.device, o.kind, o.value, o.code, p.id
+# One row for each placement and kind, what was heard in arrays: four times as cheap to take in
+# as a row for each observation. Of the chunks, those before $9 are left out before the statement
+# runs, and the index finds each (device, kind) with its time.
+_SAID = """
+    SELECT kind, array_agg(occurred) AS occurred, array_agg(value) AS value,
+           array_agg(code) AS code, array_agg(clock) AS clock
 """
+_HEARD = f"""
+    SELECT w.place, w.portion, p.device, p.id AS placement, p.role, p.room, o.*
+    FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::integer[], $5::timestamptz[])
+        AS w (place, municipality, citizen, portion, start)
+    JOIN unnest($6::integer[], $7::text[], $8::text[]) AS r (portion, role, kinds)
+        ON r.portion = w.portion
+    JOIN placement p ON p.municipality = w.municipality AND p.citizen = w.citizen
+                    AND p.role = r.role AND COALESCE(p."to", 'infinity') > w.start
+    CROSS JOIN LATERAL (
+        {_SAID} FROM (
+            SELECT o.kind, o.occurred, o.value, o.code, o.clock FROM observation o
+            WHERE o.device = p.device AND o.kind = ANY (r.kinds::smallint[])
+              AND o.occurred >= $9 AND o.occurred >= GREATEST(w.start, p."from")
+              AND o.occurred < COALESCE(p."to", 'infinity')
+            ORDER BY o.kind, o.occurred, o.value, o.code, o.clock
+        ) o GROUP BY kind
+    ) o
+    ORDER BY w.place, p.device, o.kind, p.id
+"""  # noqa: S608 - our own text
 # Calls of devices that are ours and were placed nowhere, of whoever lived where they were heard:
 # of several who still live together, the first is told.
-_UNPLACED = """
-    SELECT w.municipality, w.citizen, w.rule, NULL::integer AS placement, '' AS role, '' AS room,
-           o.device, o.kind, o.occurred, o.received, o.value, o.code, o.clock
-    FROM unnest($1::integer[], $2::integer[], $3::text[], $4::timestamptz[])
-        AS w (municipality, citizen, rule, start)
+_UNPLACED = f"""
+    SELECT w.place, w.portion, u.device, NULL::integer AS placement, '' AS role, '' AS room, o.*
+    FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::integer[], $5::timestamptz[])
+        AS w (place, municipality, citizen, portion, start)
+    JOIN unnest($6::integer[], $7::text[], $8::text[]) AS r (portion, role, kinds)
+        ON r.portion = w.portion
     JOIN unplaced_call u ON u.municipality = w.municipality AND u.citizen = w.citizen
                         AND u.occurred >= w.start
-    JOIN unnest($5::text[], $6::smallint[]) AS r (rule, kind) ON r.rule = w.rule
     CROSS JOIN LATERAL (
-        SELECT o.* FROM observation o
-        WHERE o.device = u.device AND o.kind = r.kind AND o.occurred = u.occurred
-          AND o.occurred >= $7
+        {_SAID} FROM (
+            SELECT o.kind, o.occurred, o.value, o.code, o.clock FROM observation o
+            WHERE o.device = u.device AND o.kind = ANY (r.kinds::smallint[])
+              AND o.occurred = u.occurred AND o.occurred >= $9
+            ORDER BY o.kind, o.value, o.code, o.clock
+        ) o GROUP BY kind
     ) o
     WHERE NOT EXISTS (
         SELECT FROM placement p
         WHERE p.municipality = u.municipality AND p.device = u.device
-          AND p."from" <= o.occurred AND o.occurred < COALESCE(p."to", 'infinity')
+          AND p."from" <= u.occurred AND u.occurred < COALESCE(p."to", 'infinity')
     )
     AND NOT EXISTS (
         SELECT FROM citizen me
@@ -73,12 +130,12 @@ _UNPLACED = """
                             AND f.device = u.device AND f.occurred = u.occurred
         WHERE me.municipality = u.municipality AND me.id = u.citizen
     )
-    ORDER BY o.occurred, o.device, o.kind, o.value, o.code
-"""
+    ORDER BY w.place, u.device, o.kind, u.occurred
+"""  # noqa: S608 - our own text
 # Of the intervals that began before the window the last two: one may reach into it, and the one
 # before tells since when there was none.
 _CONTACTS = """
-    SELECT w.municipality, w.citizen, e.id, e.name, k."from", k."to", k.ended_by, k.sure_from,
+    SELECT w.place, e.id, e.name, k."from", k."to", k.ended_by, k.sure_from,
            EXISTS (
                SELECT FROM citizen c
                JOIN placement p ON p.municipality = c.municipality AND p.citizen = c.id
@@ -87,7 +144,7 @@ _CONTACTS = """
                  AND (p."to" IS NULL OR p."to" > COALESCE(k."to", k."from"))
            ) AS call_button
     FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::timestamptz[])
-        AS w (municipality, citizen, home, start)
+        AS w (place, municipality, home, start)
     JOIN edge e ON e.municipality = w.municipality AND e.home = w.home
     CROSS JOIN LATERAL (
         (SELECT * FROM contact k
@@ -100,11 +157,11 @@ _CONTACTS = """
     ORDER BY e.name, k."from"
 """
 _DOSES = """
-    SELECT w.municipality, w.citizen, d.id AS plan, d.placement, d.zone,
+    SELECT w.place, d.id AS plan, d.placement, d.zone,
            GREATEST(d.valid_from, p."from") AS valid_from, d.valid_to, p."to" AS placed_until,
            s.slot, s.at, s.window_minutes, s.grace_minutes
-    FROM unnest($1::integer[], $2::integer[], $3::timestamptz[])
-        AS w (municipality, citizen, start)
+    FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::timestamptz[])
+        AS w (place, municipality, citizen, start)
     JOIN placement p ON p.municipality = w.municipality AND p.citizen = w.citizen
     JOIN dose_plan d ON d.municipality = p.municipality AND d.placement = p.id
     JOIN dose_plan_slot s ON s.municipality = d.municipality AND s.plan = d.id
@@ -114,114 +171,101 @@ _DOSES = """
 
 
 async def load(
-    db: Connection, claimed: Iterable[Claimed], starts: Starts, reads: Reads
+    db: Connection, claimed: Iterable[Claimed], starts: Starts, reads: Sequence[Portion]
 ) -> dict[Citizen, Facts]:
     """Return what is known of each citizen since the starts of its rules' windows."""
     people = list(claimed)
-    facts = {one.citizen: Facts() for one in people}
-    if not people:
-        return facts
-    placed = await db.fetch(_HEARD, *_placed(people, starts, reads))
-    unplaced = await db.fetch(_UNPLACED, *_unplaced(people, starts, reads))
-    for row in [*placed, *unplaced]:
-        facts[_citizen(row)].heard[row["rule"]].append(_heard(row))
-    for row in unplaced:
-        facts[_citizen(row)].heard[row["rule"]].sort(key=lambda one: one.occurred)
-    await _load_contacts(db, people, starts, facts)
-    await _load_doses(db, people, starts, facts)
-    return facts
+    facts = [Facts() for _ in people]
+    for statement, wanted in (
+        (_HEARD, [portion for portion in reads if portion.role != UNPLACED]),
+        (_UNPLACED, [portion for portion in reads if portion.role == UNPLACED]),
+    ):
+        if people and wanted:
+            for row in await db.fetch(statement, *_asked(people, starts, wanted)):
+                place, portion = int(row["place"]), int(row["portion"])
+                facts[place].add(reads[portion], row)
+    if people:
+        await _load_contacts(db, people, starts, facts)
+        await _load_doses(db, people, starts, facts)
+    return {one.citizen: known for one, known in zip(people, facts, strict=True)}
 
 
-def _placed(people: Sequence[Claimed], starts: Starts, reads: Reads) -> tuple[object, ...]:
-    pairs = [(name, role, kind) for name in reads for role, kind in reads[name] if role]
-    names = sorted({name for name, _, _ in pairs})
-    rows = [(one.citizen, name, starts[one.citizen][name]) for one in people for name in names]
+def _asked(
+    people: Sequence[Claimed], starts: Starts, wanted: Sequence[Portion]
+) -> tuple[object, ...]:
+    rows = [
+        (place, one.citizen, portion.number, min(starts[one.citizen][r] for r in portion.rules))
+        for place, one in enumerate(people)
+        for portion in wanted
+    ]
     return (
-        [row[0].municipality for row in rows],
-        [row[0].number for row in rows],
-        [row[1] for row in rows],
+        [row[0] for row in rows],
+        [row[1].municipality for row in rows],
+        [row[1].number for row in rows],
         [row[2] for row in rows],
-        [pair[0] for pair in pairs],
-        [pair[1] for pair in pairs],
-        [int(pair[2]) for pair in pairs],
-        min((row[2] for row in rows), default=None),
+        [row[3] for row in rows],
+        [portion.number for portion in wanted],
+        [portion.role for portion in wanted],
+        ["{" + ",".join(str(int(kind)) for kind in portion.kinds) + "}" for portion in wanted],
+        min(row[3] for row in rows),
     )
 
 
-def _unplaced(people: Sequence[Claimed], starts: Starts, reads: Reads) -> tuple[object, ...]:
-    pairs = [(name, kind) for name in reads for role, kind in reads[name] if role == UNPLACED]
-    names = sorted({name for name, _ in pairs})
-    rows = [(one, name, starts[one.citizen][name]) for one in people for name in names]
-    return (
-        [row[0].citizen.municipality for row in rows],
-        [row[0].citizen.number for row in rows],
-        [row[1] for row in rows],
-        [row[2] for row in rows],
-        [pair[0] for pair in pairs],
-        [int(pair[1]) for pair in pairs],
-        min((row[2] for row in rows), default=None),
+def _heard(row: Row) -> Iterator[Heard]:
+    kind = _KINDS[row["kind"]]
+    return map(
+        Heard._make,
+        zip(
+            row["occurred"],
+            repeat(row["device"]),
+            repeat(row["placement"]),
+            repeat(row["role"]),
+            repeat(row["room"]),
+            repeat(kind),
+            row["value"],
+            row["code"],
+            [clock == ClockQuality.DEVICE for clock in row["clock"]],
+            strict=False,  # repeat has no end
+        ),
     )
+
+
+def _since(start: datetime, heard: list[Heard]) -> list[Heard]:
+    if heard[0].occurred >= start:
+        return heard
+    return heard[bisect_left(heard, start, key=_OCCURRED) :]
 
 
 async def _load_contacts(
-    db: Connection, people: Sequence[Claimed], starts: Starts, facts: Mapping[Citizen, Facts]
+    db: Connection, people: Sequence[Claimed], starts: Starts, facts: Sequence[Facts]
 ) -> None:
-    rows = await db.fetch(
-        _CONTACTS,
-        [one.citizen.municipality for one in people],
-        [one.citizen.number for one in people],
-        [one.home for one in people],
-        [_first(starts, one.citizen) for one in people],
-    )
-    for row in rows:
-        contact = Contact(
-            row["id"],
-            row["name"],
-            row["from"],
-            row["to"],
-            row["ended_by"],
-            row["sure_from"],
-            row["call_button"],
-        )
-        facts[_citizen(row)].contacts.append(contact)
+    homes = [one.home for one in people]
+    for row in await db.fetch(_CONTACTS, *_places(people, homes, starts)):
+        place: int
+        place, number, name, since, until, ended_by, sure_from, call_button = row
+        contact = Contact(number, name, since, until, ended_by, sure_from, call_button)
+        facts[place].contacts.append(contact)
 
 
 async def _load_doses(
-    db: Connection, people: Sequence[Claimed], starts: Starts, facts: Mapping[Citizen, Facts]
+    db: Connection, people: Sequence[Claimed], starts: Starts, facts: Sequence[Facts]
 ) -> None:
-    rows = await db.fetch(
-        _DOSES,
+    numbers = [one.citizen.number for one in people]
+    plans: dict[tuple[int, int], list[Row]] = {}
+    for row in await db.fetch(_DOSES, *_places(people, numbers, starts)):
+        plans.setdefault((row["place"], row["plan"]), []).append(row)
+    for (place, _), slots in plans.items():
+        facts[place].doses.append(_plan(slots))
+
+
+def _places(
+    people: Sequence[Claimed], keys: Sequence[int], starts: Starts
+) -> tuple[Sequence[object], ...]:
+    return (
+        range(len(people)),
         [one.citizen.municipality for one in people],
-        [one.citizen.number for one in people],
-        [_first(starts, one.citizen) for one in people],
-    )
-    plans: dict[tuple[Citizen, int], list[Row]] = {}
-    for row in rows:
-        plans.setdefault((_citizen(row), row["plan"]), []).append(row)
-    for (citizen, _), slots in plans.items():
-        facts[citizen].doses.append(_plan(slots))
-
-
-def _first(starts: Starts, citizen: Citizen) -> datetime:
-    return min(starts[citizen].values())
-
-
-def _citizen(row: Row) -> Citizen:
-    return Citizen(row["municipality"], row["citizen"])
-
-
-def _heard(row: Row) -> Heard:
-    return Heard(
-        row["occurred"],
-        row["received"],
-        row["device"],
-        row["placement"],
-        row["role"],
-        row["room"],
-        Kind(row["kind"]),
-        row["value"],
-        row["code"],
-        row["clock"] == ClockQuality.DEVICE,
+        keys,
+        [min(starts[one.citizen].values()) for one in people],
     )
 
 

@@ -1,21 +1,13 @@
 """Keeps what the rules found, and gives back what may still change."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 
 from gateway.alerts.casework import Kept
 from gateway.home import Citizen
 from gateway.store.facts import Starts
 from gateway.store.pool import Connection
 
-_UNKNOWN_SINCE = """
-    SELECT f.municipality, f.citizen, f.rule, min(f.since) AS since
-    FROM unnest($1::integer[], $2::integer[]) AS w (municipality, citizen)
-    JOIN finding f ON f.municipality = w.municipality AND f.citizen = w.citizen
-    WHERE f.state = 'unknown'
-    GROUP BY f.municipality, f.citizen, f.rule
-"""
 # The recent ones, those that are open however old (index finding_open), and all that belong to an
 # open alert: an alert's text is made of its findings.
 _KEPT = """
@@ -37,8 +29,8 @@ _KEPT = """
                     AND a.state <> 'closed'
         JOIN finding f ON f.municipality = a.municipality AND f.alert = a.id
     )
-    SELECT f.municipality, f.citizen, f.id, f.rule, f.rule_version, f.subject, f.since, f.until,
-           f.state, f.reason, f.late, a.public AS alert, a.kind AS alert_kind
+    SELECT f.municipality, f.citizen, f.id AS number, f.rule, f.rule_version, f.subject, f.since,
+           f.until, f.state, f.reason, f.late, a.public AS alert, a.kind AS alert_kind
     FROM wanted
     JOIN finding f ON f.municipality = wanted.municipality AND f.id = wanted.id
     LEFT JOIN alert a ON a.municipality = f.municipality AND a.id = f.alert
@@ -67,18 +59,15 @@ _CHANGED = """
 """
 
 
-async def unknown_since(
-    db: Connection, citizens: Collection[Citizen]
-) -> dict[tuple[Citizen, str], datetime]:
-    """Return since when a rule does not know about a citizen: its window must reach back to it."""
-    rows = await db.fetch(_UNKNOWN_SINCE, *_columns(citizens))
-    return {
-        (Citizen(row["municipality"], row["citizen"]), row["rule"]): row["since"] for row in rows
-    }
+_KEPT_AS = ("rule", "rule_version", "subject", "since", "until", "state", "reason", "late", "alert")
+_MAY_CHANGE = ("number", "since", "until", "state", "reason", "alert")
 
 
 async def kept(db: Connection, starts: Starts) -> defaultdict[Citizen, list[Kept]]:
-    """Return the findings that may change when the windows begin at `starts`."""
+    """Return the findings that may change when the windows begin at `starts`.
+
+    Among them is everything that a rule does not know yet, however old.
+    """
     wanted = [
         (citizen, rule, start) for citizen in starts for rule, start in starts[citizen].items()
     ]
@@ -91,13 +80,9 @@ async def kept(db: Connection, starts: Starts) -> defaultdict[Citizen, list[Kept
     )
     found: defaultdict[Citizen, list[Kept]] = defaultdict(list)
     for row in rows:
-        fields = {name: value for name, value in row.items() if name not in _NOT_IN_KEPT}
-        citizen = Citizen(row["municipality"], row["citizen"])
-        found[citizen].append(Kept(number=row["id"], **fields))
+        known = {name: row[name] for name in ("number", *_KEPT_AS, "alert_kind")}
+        found[Citizen(row["municipality"], row["citizen"])].append(Kept(**known))
     return found
-
-
-_NOT_IN_KEPT = ("municipality", "citizen", "id")
 
 
 async def keep(db: Connection, changed: Mapping[Citizen, Iterable[Kept]]) -> None:
@@ -106,30 +91,11 @@ async def keep(db: Connection, changed: Mapping[Citizen, Iterable[Kept]]) -> Non
     new = [(citizen, one) for citizen, one in rows if one.number is None]
     old = [(citizen, one) for citizen, one in rows if one.number is not None]
     if new:
-        await db.execute(
-            _NEW,
-            *_columns(citizen for citizen, _ in new),
-            [one.rule for _, one in new],
-            [one.rule_version for _, one in new],
-            [one.subject for _, one in new],
-            [one.since for _, one in new],
-            [one.until for _, one in new],
-            [one.state for _, one in new],
-            [one.reason for _, one in new],
-            [one.late for _, one in new],
-            [one.alert for _, one in new],
-        )
+        own = [[getattr(one, name) for _, one in new] for name in _KEPT_AS]
+        await db.execute(_NEW, *_columns(citizen for citizen, _ in new), *own)
     if old:
-        await db.execute(
-            _CHANGED,
-            [citizen.municipality for citizen, _ in old],
-            [one.number for _, one in old],
-            [one.since for _, one in old],
-            [one.until for _, one in old],
-            [one.state for _, one in old],
-            [one.reason for _, one in old],
-            [one.alert for _, one in old],
-        )
+        own = [[getattr(one, name) for _, one in old] for name in _MAY_CHANGE]
+        await db.execute(_CHANGED, [citizen.municipality for citizen, _ in old], *own)
 
 
 def _columns(citizens: Iterable[Citizen]) -> tuple[list[int], list[int]]:

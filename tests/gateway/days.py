@@ -27,7 +27,7 @@ def heard(
     value: float | None = None,
     code: int | None = None,
 ) -> Heard:
-    return Heard(at, at, device, placement, role, room, kind, value, code)
+    return Heard(at, device, placement, role, room, kind, value, code)
 
 
 def press(at: datetime, number: int = 5, **other: object) -> Heard:

@@ -692,9 +692,8 @@ async def test_one_citizen_who_cannot_be_judged_stops_nobody_and_is_not_lost(
 
 
 async def test_more_citizens_set_aside_than_a_group_holds_keep_nobody_waiting(
-    home: House, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    home: House, pool: Pool
 ) -> None:
-    monkeypatch.setattr("gateway.watch.GROUP", 3)
     for _ in range(4):
         odd = await home.citizen()
         button = await home.placed(odd, "call")
@@ -705,7 +704,7 @@ async def test_more_citizens_set_aside_than_a_group_holds_keep_nobody_waiting(
     button = await home.placed(usual, "call")
     await home.deliver([usual], [press(button)])
     await home.due(usual, TEN)
-    watch, _ = watching(pool)
+    watch = Watch(pool, StillClock(TEN), RuleBook(), most=3, group=3)
 
     for _ in range(6):
         await watch.judge_due()
@@ -912,7 +911,7 @@ async def test_a_stored_rule_version_decides_and_is_written_on_the_finding(
     await store_settings(home, "night_door", {"night_from": "09:00"})
     await store_settings(home, "night_door", {"night_from": "09:30", "night_to": "11:00"})
     watch, _ = watching(pool)
-    watch.book = RuleBook(await rules.newest(pool, TEN))
+    watch.judging.book = RuleBook(await rules.newest(pool, TEN))
 
     await home.deliver([citizen], [opened(door, TEN)])
     await until_quiet(watch)

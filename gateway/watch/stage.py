@@ -1,0 +1,111 @@
+"""The stage: workers that judge what is urgent, what is due and what is telemetry, side by side."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from time import process_time
+from typing import Any
+
+from adapters.frame import LANES, Lane
+from gateway import log
+from gateway.clock import Clock
+from gateway.health import Health
+from gateway.rules.all import ALL_RULES
+from gateway.rules.finding import BadSettings, Rule
+from gateway.settings import Settings
+from gateway.store import claims
+from gateway.store.bell import listening
+from gateway.store.pool import Pool, connect
+from gateway.store.rules import newest
+from gateway.watch.book import RuleBook
+from gateway.watch.rounds import Watch
+
+_POLL, _DRIVEN_POLL, _HELD = 1.0, 0.02, 0.02
+"""Seconds between looks when nothing rings: usually, on a driven clock, when others hold it all."""
+_READ_SETTINGS = 30.0
+"""Seconds after which the rules' settings are read again."""
+
+_log = log.get(__name__)
+
+
+async def run(
+    settings: Settings, clock: Clock, health: Health, *, rules: Sequence[Rule[Any]] = ALL_RULES
+) -> None:
+    """Watch with these rules until cancelled.
+
+    Raises DatabaseDown, and BadSettings for a rule's bad settings.
+    """
+    async with connect(settings, "watch") as pool:
+        book = RuleBook(await newest(pool, clock.now()), rules=rules)
+        channels = ("webhook",) if settings.webhook_url else ()
+        watch = Watch(pool, clock, book, channels=channels, health=health, rules=rules)
+        health.ok("watch")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_read_settings(watch, pool, clock, rules))
+                group.create_task(_count_cpu(health))
+                # In one line on a driven clock: deadlines in order, then what is new.
+                for lanes, due in ((LANES, True),) if clock.driven else _SIDE_BY_SIDE:
+                    group.create_task(_work(watch, pool, clock, lanes=lanes, due=due))
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from faults
+
+
+_SIDE_BY_SIDE: tuple[tuple[Sequence[Lane], bool], ...] = (
+    (("urgent",), False),
+    ((), True),
+    (("bulk",), False),
+)
+"""What each worker takes: neither calls nor deadlines wait for telemetry, which rests."""
+
+
+async def _work(
+    watch: Watch, pool: Pool, clock: Clock, *, lanes: Sequence[Lane], due: bool
+) -> None:
+    async with listening(pool, "pending") as bell:
+        while True:
+            rounds = [await watch.judge_due()] if due else []
+            if clock.driven and any(one.done for one in rounds):
+                continue
+            rounds.append(await watch.judge_pending(lanes, resting=not clock.driven))
+            if any(one.done for one in rounds):
+                continue
+            if any(one.waiting for one in rounds):
+                # not all at the same moments: two that hold each other's half would do so again
+                await asyncio.sleep(random.uniform(_HELD / 4, _HELD))  # noqa: S311 - spreads load
+                continue
+            await bell.wait(await _pause(watch, pool, clock, due=due))
+
+
+async def _pause(watch: Watch, pool: Pool, clock: Clock, *, due: bool) -> float:
+    """Seconds until there may be something to do though nothing rings."""
+    if clock.driven:
+        return _DRIVEN_POLL
+    if not due:
+        return _POLL
+    first = await claims.next_due(pool, without=watch.aside.citizens(clock.now()))
+    if first is None:
+        return _POLL
+    return min(_POLL, max(0.0, (first - clock.now()).total_seconds()))
+
+
+async def _read_settings(
+    watch: Watch, pool: Pool, clock: Clock, rules: Sequence[Rule[Any]]
+) -> None:
+    while True:
+        await asyncio.sleep(_READ_SETTINGS)
+        try:
+            watch.judging.book = RuleBook(await newest(pool, clock.now()), rules=rules)
+        except BadSettings as bad:
+            _log.error("new settings of a rule are refused, the old ones stay", why=str(bad))
+
+
+async def _count_cpu(health: Health) -> None:
+    """CPU time of this process while it watches: watch's own where it runs in one of its own."""
+    counter = health.counter("watch_cpu_seconds", "CPU time of the watching process", ("part",))
+    last = process_time()
+    while True:
+        await asyncio.sleep(_POLL)
+        now = process_time()
+        counter.labels("watch").inc(now - last)
+        last = now
