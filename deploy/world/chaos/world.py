@@ -26,7 +26,7 @@ from deploy.world.chaos.parts import (
 )
 from deploy.world.chaos.plan import HOUSES, STAGES, WIRES
 from deploy.world.chaos.proxy import Proxy
-from deploy.world.chaos.saboteurs import ASYNC_COMMIT, PIPELINES, UPLINKS
+from deploy.world.chaos.saboteurs import ASYNC_COMMIT, IN_INGEST, UPLINKS
 from deploy.world.chaos.town import BEGINS, ZONE, fittings, home_of, town_of
 from deploy.world.chaos.traffic import Home
 from deploy.world.oracle_alerts import Town
@@ -223,8 +223,8 @@ class World:
     def _stage(self, name: str) -> None:
         stage, more = (name, {}) if name != _SECOND else ("ingest", {"GATEWAY_INGEST_NAME": "2"})
         command: Sequence[str] = ("gateway.main", "run", "--only", stage)
-        if stage == "ingest" and self.saboteur in PIPELINES:
-            command = ("deploy.world.chaos.saboteurs", self.saboteur or "")
+        if stage == "ingest" and self.saboteur in IN_INGEST:
+            command = ("deploy.world.chaos.ingest", self.saboteur or "")
         self.parts[name] = Program(
             name=name,
             command=command,
