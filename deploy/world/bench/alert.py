@@ -31,6 +31,22 @@ _PATIENCE = 60.0
 """Seconds that the last notices and the backlog are waited for."""
 
 
+_WAY = """
+    SELECT e.name,
+           (SELECT array_agg(extract(epoch FROM o.received)::float8 ORDER BY o.occurred)
+            FROM placement p JOIN observation o ON o.device = p.device
+            WHERE p.municipality = c.municipality AND p.citizen = c.id AND p.role = 'call')
+               AS received,
+           (SELECT array_agg(extract(epoch FROM n.made)::float8 ORDER BY n.made)
+            FROM alert a JOIN notice n ON n.municipality = a.municipality AND n.alert = a.id
+            WHERE a.municipality = c.municipality AND a.citizen = c.id
+              AND a.kind = 'call_pressed') AS made
+    FROM edge e JOIN citizen c ON c.municipality = e.municipality AND c.home = e.home
+    WHERE e.name = ANY ($1)
+"""
+"""When ingest read each press of a box, and when watch made each notice of it, in order."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What the benchmark was asked for."""
@@ -182,6 +198,7 @@ async def latencies(
 ) -> dict[str, Any]:
     """Milliseconds from press to notice: the n-th press of a home is the n-th notice of it."""
     told = await _notices(started, receiver)
+    hops = await hops_of(started, presses, told)
     took: dict[int, list[float]] = {
         home: [
             (notice.at - at) * 1_000
@@ -197,9 +214,31 @@ async def latencies(
         "presses": wanted,
         **shares(every),
         "p99_ms_draining": shares(behind)["p99_ms"],
+        "hops": {name: shares(each) for name, each in hops.items()},
         "lost": wanted - len(every),
         "notices_surplus": came - len(every),
     }
+
+
+async def hops_of(
+    started: Rig, presses: Presses, told: Mapping[str, Sequence[Notice]]
+) -> dict[str, list[float]]:
+    """The same way in three parts: to where ingest reads it, to the alert, to the channel."""
+    ahead = time.time() - time.monotonic()
+    hops: dict[str, list[float]] = {"gateway": [], "alert": [], "channel": []}
+    async with connected(started.stack.owner) as db:
+        rows = await db.fetch(_WAY, [edge_name(home) for home in presses.pressed])
+    way = {row["name"]: (row["received"], row["made"]) for row in rows}
+    for home, pressed in presses.pressed.items():
+        received, made = way[edge_name(home)]
+        notices = told.get(edge_name(home), ())
+        for at, got, case, notice in zip(
+            pressed, received or (), made or (), notices, strict=False
+        ):
+            hops["gateway"].append((got - at - ahead) * 1_000)
+            hops["alert"].append((case - got) * 1_000)
+            hops["channel"].append((notice.at + ahead - case) * 1_000)
+    return hops
 
 
 def shares(took: Sequence[float]) -> dict[str, float | None]:
