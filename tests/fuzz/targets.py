@@ -1,0 +1,160 @@
+"""What is fuzzed: each target's inputs, and what must hold for every one of them.
+
+An input is made of bytes, texts, numbers and lists, so that it can be kept in a file as Python's
+own literal and read back. A target raises for an input that it should have withstood.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from pydantic import TypeAdapter, ValidationError
+
+from adapters import registry
+from adapters.errors import UnreadableFrame
+from adapters.frame import Frame, encode_frame
+from adapters.observation import Observation
+from edge.config import BadConfig, read_config
+from edge.receipt import BadReceipt, read_receipt
+from gateway.ingest.batches import (
+    HIGHEST_SEQUENCE,
+    MOST_FRAMES,
+    Rejected,
+    digest,
+    kept_bytes,
+    read_batch,
+)
+from gateway.ingest.contact import read_state
+from gateway.ingest.refusal import halves
+from tests.frames import BUTTON, frame
+from tests.fuzz import hostile
+
+_FRAME = TypeAdapter(Frame)
+_SMALLINT = range(-(2**15), 2**15)
+_KEYS = st.sampled_from([None, hostile.KEY, b"", b"short", bytes(16)])
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place that reads what others wrote."""
+
+    name: str
+    inputs: SearchStrategy[Any]
+    withstand: Callable[[Any], None]
+
+
+def batch(said: tuple[str, bytes]) -> None:
+    """`read_batch` gives an arrival within its limits or raises Rejected with its reason."""
+    topic, payload = said
+    assert len(digest(payload)) == 32
+    assert len(kept_bytes(payload)) <= len(payload)
+    try:
+        arrival = read_batch(topic, payload)
+    except Rejected as rejected:
+        _explained(rejected.reason, rejected.detail)
+        return
+    assert len(arrival.frames) <= MOST_FRAMES
+    assert not arrival.frames or 1 <= arrival.batch.first <= arrival.last <= HIGHEST_SEQUENCE
+    if len(arrival.frames) > 1:
+        first, second = halves(arrival)
+        assert [*first.frames, *second.frames] == list(arrival.frames)
+        assert (first.batch.first, second.last) == (arrival.batch.first, arrival.last)
+
+
+def adapters(said: tuple[bytes, bytes | None]) -> None:
+    """Every adapter reads a frame or says that it cannot; what it says can be stored."""
+    text, key = said
+    try:
+        heard = _FRAME.validate_json(text, strict=True)
+    except ValidationError:
+        return
+    registry.is_call(heard)
+    try:
+        observations = registry.read(heard, key=key)
+    except UnreadableFrame as unreadable:
+        _explained(str(unreadable))
+        observations = unreadable.partial
+    storable(observations)
+
+
+def _explained(*words: str) -> None:
+    """A reason is given, in text that can be logged and stored: no half of a surrogate pair."""
+    assert all(words)
+    "".join(words).encode()
+
+
+def storable(observations: tuple[Observation, ...]) -> None:
+    """What the database takes: finite numbers, small codes, text that is text."""
+    for one in observations:
+        assert one.value is None or math.isfinite(one.value)
+        assert one.code is None or one.code in _SMALLINT
+        assert one.record is None or 0 <= one.record < 2**63
+        assert one.occurred is None or abs(one.occurred) < 2**62
+        "".join(one.details.values()).encode()
+
+
+def state(payload: bytes) -> None:
+    """A box's state is read or raises Rejected."""
+    try:
+        read_state(payload)
+    except Rejected as rejected:
+        _explained(rejected.reason, rejected.detail)
+
+
+def receipt(payload: bytes) -> None:
+    """A receipt is read or raises BadReceipt; its ranges are ranges."""
+    try:
+        said = read_receipt(payload)
+    except BadReceipt:
+        return
+    for stored in said.streams.values():
+        assert all(0 < first <= last for first, last in stored)
+
+
+def config(payload: bytes) -> None:
+    """A configuration is read or raises BadConfig; it can be asked about any frame."""
+    try:
+        said = read_config(payload)
+    except BadConfig:
+        return
+    said.lane(frame(device=BUTTON, manufacturer={0xFFFF: b"TP"}, data={"fcd2": b""}))
+
+
+def _of(where: str, what: str | int) -> SearchStrategy[tuple[bytes, bytes | None]]:
+    """Frames that one adapter is given."""
+
+    def made(payload: bytes) -> bytes:
+        if where == "value":
+            heard = frame(heard="characteristic", uuid=str(what), value=payload)
+        elif where == "data":
+            heard = frame(device=BUTTON, data={str(what): payload})
+        else:
+            heard = frame(device=BUTTON, manufacturer={int(what): payload})
+        return encode_frame(heard).encode()
+
+    return st.tuples(hostile.payloads.map(made), _KEYS)
+
+
+def _every() -> Mapping[str, Target]:
+    places = [
+        *(("data", uuid) for uuid in registry.SERVICE_DATA),
+        *(("manufacturer", company) for company in registry.MANUFACTURERS),
+        *(("value", uuid) for uuid in registry.CHARACTERISTICS),
+    ]
+    found = [
+        Target("batch", st.tuples(hostile.topics, hostile.messages), batch),
+        Target("batch_noise", st.tuples(hostile.topics, hostile.noise), batch),
+        *(Target(f"adapter_{what}", _of(where, what), adapters) for where, what in places),
+        Target("adapters_together", st.tuples(hostile.frames, _KEYS), adapters),
+        Target("state", hostile.states, state),
+        Target("receipt", hostile.receipts, receipt),
+        Target("config", hostile.configs, config),
+    ]
+    return {one.name: one for one in found}
+
+
+TARGETS = _every()
+"""By name: one for the batch, one for every adapter and one for all together, and the rest."""
