@@ -73,12 +73,14 @@ class Facts:
         return tuple(sorted((one for group in groups for one in group), key=_OCCURRED))
 
 
-# One row for each placement and kind, what was heard in arrays: four times as cheap to take in
-# as a row for each observation. Of the chunks, those before $9 are left out before the statement
-# runs, and the index finds each (device, kind) with its time.
-_SAID = """
+# One row for each placement and kind, what was heard in arrays and nothing for what none of them
+# has: four times as cheap to take in as a row for each observation. Of the chunks, those before $9
+# are left out before the statement runs, and the index finds each (device, kind) with its time.
+_SAID = f"""
     SELECT kind, array_agg(occurred) AS occurred, array_agg(value) AS value,
-           array_agg(code) AS code, array_agg(clock) AS clock
+           CASE WHEN count(code) > 0 THEN array_agg(code) END AS code,
+           CASE WHEN bool_or(clock = {ClockQuality.DEVICE:d})
+                THEN array_agg(clock = {ClockQuality.DEVICE:d}) END AS dated
 """
 _HEARD = f"""
     SELECT w.place, w.portion, p.device, p.id AS placement, p.role, p.room, o.*
@@ -223,8 +225,8 @@ def _heard(row: Row) -> Iterator[Heard]:
             repeat(row["room"]),
             repeat(kind),
             row["value"],
-            row["code"],
-            [clock == ClockQuality.DEVICE for clock in row["clock"]],
+            row["code"] or repeat(None),
+            row["dated"] or repeat(False),  # noqa: FBT003 - a column of them
             strict=False,  # repeat has no end
         ),
     )
