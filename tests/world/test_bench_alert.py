@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.world.bench.alert import shares
+from deploy.world.bench.alert import follow, shares
 from tests.world.test_bench_ingest import bench
 
 
@@ -29,3 +29,16 @@ def test_shares_are_of_all_there_is() -> None:
     }
     assert shares([7.04]) == {"p50_ms": 7.0, "p99_ms": 7.0, "max_ms": 7.0}
     assert shares([]) == {"p50_ms": None, "p99_ms": None, "max_ms": None}
+
+
+def test_each_press_is_followed_to_the_notice_of_its_home() -> None:
+    took, lost, surplus = follow({1: [10.0, 20.0], 2: [15.0]}, {1: [10.25, 20.5], 2: [16.0]})
+
+    assert took == {1: [250.0, 500.0], 2: [1_000.0]}
+    assert (lost, surplus) == (0, 0)
+
+
+def test_a_press_that_was_never_told_is_lost_and_a_notice_too_many_is_seen() -> None:
+    _, lost, surplus = follow({1: [10.0, 20.0], 2: [15.0]}, {1: [10.25], 2: [16.0, 17.0]})
+
+    assert (lost, surplus) == (1, 1)

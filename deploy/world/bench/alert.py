@@ -196,28 +196,37 @@ def read_presses(report: Path) -> Presses:
 async def latencies(
     started: Rig, receiver: Receiver, presses: Presses, *, draining: range
 ) -> dict[str, Any]:
-    """Milliseconds from press to notice: the n-th press of a home is the n-th notice of it."""
+    """What became of the presses: milliseconds to the notice, and what was lost."""
     told = await _notices(started, receiver)
     hops = await hops_of(started, presses, told)
-    took: dict[int, list[float]] = {
-        home: [
-            (notice.at - at) * 1_000
-            for at, notice in zip(pressed, told.get(edge_name(home), ()), strict=False)
-        ]
-        for home, pressed in presses.pressed.items()
-    }
-    wanted = sum(len(pressed) for pressed in presses.pressed.values())
-    came = sum(len(told.get(edge_name(home), ())) for home in presses.pressed)
+    came = {home: [one.at for one in told.get(edge_name(home), ())] for home in presses.pressed}
+    took, lost, surplus = follow(presses.pressed, came)
     every = [one for each in took.values() for one in each]
     behind = [one for home, each in took.items() if home in draining for one in each]
     return {
-        "presses": wanted,
+        "presses": sum(map(len, presses.pressed.values())),
         **shares(every),
         "p99_ms_draining": shares(behind)["p99_ms"],
         "hops": {name: shares(each) for name, each in hops.items()},
-        "lost": wanted - len(every),
-        "notices_surplus": came - len(every),
+        "lost": lost,
+        "notices_surplus": surplus,
     }
+
+
+def follow(
+    pressed: Mapping[int, Sequence[float]], told: Mapping[int, Sequence[float]]
+) -> tuple[Mapping[int, Sequence[float]], int, int]:
+    """Milliseconds of each press by home; how many were never told, and notices beyond them.
+
+    The n-th press of a home is the n-th notice of it: where one is lost the others seem later.
+    """
+    took = {
+        home: [(came - at) * 1_000 for at, came in zip(seconds, told.get(home, ()), strict=False)]
+        for home, seconds in pressed.items()
+    }
+    followed = sum(map(len, took.values()))
+    lost = sum(map(len, pressed.values())) - followed
+    return took, lost, sum(map(len, told.values())) - followed
 
 
 async def hops_of(

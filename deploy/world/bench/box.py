@@ -1,5 +1,6 @@
 """One box of the sender: its connection, and how far its home's batches have come."""
 
+import contextlib
 import json
 import socket
 import time
@@ -32,7 +33,8 @@ class Box:
     home: int
     name: str
     stream: str
-    line: socket.socket = field(default_factory=socket.socket)
+    line: socket.socket = field(init=False)
+    is_open: bool = False
     state_due: float = 0.0
     queue: deque[Message] = field(default_factory=deque[Message])
     unread: bytes = b""
@@ -46,10 +48,18 @@ class Box:
     tally: bytes = bytes(COLUMNS * 4)
     is_idle: bool = True
 
+    def leave(self) -> None:
+        """Say good-bye."""
+        with contextlib.suppress(OSError):
+            self.line.send(bytes([packets.DISCONNECT, 0]))
+        self.line.close()
+        self.is_open = False
+
 
 def open_all(boxes: Sequence[Box], place: tuple[str, int]) -> None:
     """Connect as boxes do: subscribed, and with their birth told. Raises Refused, OSError."""
     for box in boxes:
+        box.line = socket.socket()
         box.line.settimeout(_PATIENCE)
         box.line.connect(place)
         box.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -65,6 +75,7 @@ def open_all(boxes: Sequence[Box], place: tuple[str, int]) -> None:
         box.line.sendall(state(box))
         box.line.settimeout(0)
         box.state_due = time.monotonic() + 1 + box.home % int(STATE_EVERY)
+        box.is_open = True
 
 
 def state(box: Box) -> bytes:

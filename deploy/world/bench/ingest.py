@@ -1,12 +1,12 @@
 """`./deploy/bench ingest`: from MQTT to rows that are stored and judged, against bare COPY."""
 
 import argparse
-import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from deploy.world.bench import counting, town
@@ -15,12 +15,18 @@ from deploy.world.bench.figures import is_flat, settled
 from deploy.world.bench.homes import ENCRYPTED_EVERY
 from deploy.world.bench.legs import Leg, Outcome, Say, one_after_another, ride, shape_for
 from deploy.world.bench.load import PER_FRAME, Shape
-from deploy.world.bench.rig import Rig, rig
+from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
 
 _MOST = {1: 40_000, 25: 120_000, 200: 200_000}
 """Observations a second that batches are made for, by frames a message."""
 _WARM_UP = 6
 """Messages of each box before anything is measured: caches fill, and rows come for COPY."""
+_USUAL_FRAMES = 25
+_LONGEST_WARM_UP, _SHORT = 120.0, 10.0
+"""Seconds of the warm-up and of a further row, at most."""
+_TIMES = 4.0
+"""So many times what the warm-up stored is what batches are made for, at most."""
+_A_MINUTE = 60_000
 _ROWS = 300_000
 """Rows of the bare COPY."""
 _PARTS = ("parse", "decode", "ledger", "copy")
@@ -53,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """The figures of the whole run."""
+    """The figures of the whole run. Raises Stop when the disk is too short for it."""
     asked = _Asked(
         homes=arguments.homes,
         frames=arguments.frames,
@@ -63,6 +69,7 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
         more=not arguments.only,
         rate=arguments.rate,
     )
+    make_sure_of_room_for(sum(row.seconds * row.most for row in _rows(asked)))
     async with rig(say=say) as started:
         say(f"Settling {asked.homes} homes …")
         await town.settle(started.stack, asked.homes, now=datetime.now(UTC))
@@ -71,14 +78,14 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
 
 
 async def _measured(started: Rig, asked: _Asked, say: Say) -> dict[str, Any]:
-    legs = _legs(asked)
     other = started.stack.database.create("bare")
     bare = await twin(other, other.dsn())
-    warm = await ride(started, legs[0], say)
+    warm = await ride(started, _warm_up(asked), say)
     first = await _bare(started, bare, asked, warm, say)
-    default = await ride(started, legs[1], say)
+    legs = _legs(asked, warm.stored_per_s)
+    default = await ride(started, legs[0], say)
     second = await _bare(started, bare, asked, default, say)
-    rows = [await ride(started, leg, say) for leg in legs[2:]]
+    rows = [await ride(started, leg, say) for leg in legs[1:]]
     say("Counting …")
     done = (warm, default, *rows)
     wanted = counting.expected((one.leg.shape, one.sent) for one in done)
@@ -89,36 +96,65 @@ async def _measured(started: Rig, asked: _Asked, say: Say) -> dict[str, Any]:
         **_counts(counted),
         "message_shape": _shape(default.leg.shape),
         "rows": {one.leg.shape.frames_a_message: _row(one, copies) for one in rows},
-        "settings": await _durability(started),
+        "settings": await _durability(started, counted.stored),
     }
 
 
-def _legs(asked: _Asked) -> list[Leg]:
-    """Warm-up, the load, and the further rows of the table: in times one after another."""
-    name, short = secrets.token_hex(4), min(10.0, asked.seconds)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """A row of the table: frames a message, and batches for so many observations a second."""
+
+    frames: int
+    seconds: float
+    most: float
+
+
+def _rows(asked: _Asked) -> list[_Row]:
+    """The load itself, and the further rows of the table for less long."""
+    short = min(_SHORT, asked.seconds)
     wanted = [(asked.frames, asked.seconds)]
     wanted += [(frames, short) for frames in (1, 200) if asked.more and frames != asked.frames]
+    return [
+        _Row(frames=frames, seconds=seconds, most=asked.rate or _MOST.get(frames, _MOST[25]))
+        for frames, seconds in wanted
+    ]
+
+
+def _legs(asked: _Asked, reached: float = inf) -> list[Leg]:
+    """The rows, in times one after another up to now.
+
+    Once so many observations a second were `reached`, batches are made for no more than a few
+    times that, so that the load ends near now on a slow machine too.
+    """
     shapes = [
         shape_for(
             homes=asked.homes,
-            seconds=seconds,
-            most=asked.rate or _MOST.get(frames, _MOST[25]),
-            frames_a_message=frames,
-            run=f"{name} {place}",
+            seconds=row.seconds,
+            most=min(row.most, _TIMES * reached),
+            frames_a_message=row.frames,
+            run=f"{secrets.token_hex(4)} {row.frames}",
         )
-        for place, (frames, seconds) in enumerate(wanted)
+        for row in _rows(asked)
     ]
-    many = _WARM_UP * 25
-    warm = Shape(
-        homes=asked.homes, frames=many, frames_a_message=25, until=0, run=f"{name} warm-up"
-    )
-    placed = one_after_another([warm, *shapes], end=time.time_ns() // 1_000_000)
-    rates = [0.0, asked.rate, *(0.0 for _ in shapes[1:])]
-    times = [120.0, *(seconds for _, seconds in wanted)]
+    placed = one_after_another(shapes, end=time.time_ns() // 1_000_000)
+    rates = [asked.rate, *(0.0 for _ in shapes[1:])]
     return [
-        Leg(shape=shape, seconds=seconds, rate=rate)
-        for shape, seconds, rate in zip(placed, times, rates, strict=True)
+        Leg(shape=shape, seconds=row.seconds, rate=rate)
+        for shape, row, rate in zip(placed, _rows(asked), rates, strict=True)
     ]
+
+
+def _warm_up(asked: _Asked) -> Leg:
+    """A short load before all that may be measured."""
+    before = _legs(asked)[0].shape
+    shape = Shape(
+        homes=asked.homes,
+        frames=_WARM_UP * _USUAL_FRAMES,
+        frames_a_message=_USUAL_FRAMES,
+        until=before.until - before.span - _A_MINUTE,
+        run=f"{secrets.token_hex(4)} warm-up",
+    )
+    return Leg(shape=shape, seconds=_LONGEST_WARM_UP)
 
 
 async def _bare(
@@ -168,12 +204,13 @@ def _row(outcome: Outcome, copies: Mapping[int, float]) -> dict[str, Any]:
 
 
 def _parts(outcome: Outcome) -> dict[str, float]:
-    """Microseconds an observation by part; `ingest` is all of its process."""
+    """Microseconds an observation by part; the rest is MQTT, the loop and all else."""
     parts = {
         part: outcome.us(outcome.counters.get(f"ingest_cpu_seconds{{part={part}}}", 0.0))
         for part in _PARTS
     }
-    return {**parts, "ingest": outcome.us(outcome.of("ingest"))}
+    whole = outcome.us(outcome.of("ingest"))
+    return {**parts, "ingest_rest": round(whole - sum(parts.values()), 2)}
 
 
 def _of(memory: Mapping[str, Sequence[float]], word: str) -> list[Sequence[float]]:
@@ -195,14 +232,14 @@ def _shape(shape: Shape) -> dict[str, Any]:
     }
 
 
-async def _durability(started: Rig) -> dict[str, str]:
-    """What the database says of its own care: all must be on."""
+async def _durability(started: Rig, stored: int) -> dict[str, Any]:
+    """What the database says of its own care, which must all be on, and what it takes."""
     async with connected(started.stack.owner) as db:
-        said = {
-            name: str(await db.fetchval(f"SHOW {name}"))
+        said: dict[str, Any] = {
+            name: await db.fetchval(f"SHOW {name}")
             for name in ("fsync", "synchronous_commit", "full_page_writes")
         }
-        streams = await db.fetchval("SELECT count(*) FROM pg_stat_replication")
-        kept = await db.fetchval("SELECT count(*) FROM message")
-    await asyncio.sleep(0)
-    return {**said, "wal_streams": str(streams), "raw_messages": str(kept)}
+        said["wal_streams"] = await db.fetchval("SELECT count(*) FROM pg_stat_replication")
+        said["raw_messages"] = await db.fetchval("SELECT count(*) FROM message")
+        size = await db.fetchval("SELECT pg_database_size(current_database())")
+    return {**said, "bytes_an_observation": round(size / max(1, stored))}

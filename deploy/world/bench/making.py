@@ -1,7 +1,7 @@
-"""Makes ready batches in a process of its own: `python -m deploy.world.bench.making SHAPE I OF`.
+"""Makes ready batches in a process of its own: `python -m deploy.world.bench.making SHAPE I OF AT_ONCE`.
 
-Every home's first message, then every home's second, and so on, each as one record on standard
-output. A pipe that is full holds it back, so no more lies in memory than the reader wants.
+Of every AT_ONCE homes the first message, then the second, and so on, each as one record on standard
+output: so many are connected at a time. A pipe that is full holds it back, so no more lies in memory than the reader wants.
 """
 
 import json
@@ -50,18 +50,19 @@ def shape_from_text(text: str) -> Shape:
     return Shape(**json.loads(text))
 
 
-def _made(shape: Shape, part: int, of: int) -> Iterator[bytes]:
-    now = time.time_ns() // 1_000_000
-    numbers = range(shape.first + part, shape.first + shape.homes, of)
-    homes = [(home, messages(shape, home, now)) for home in numbers]
-    for _ in range(shape.messages):
-        for home, told in homes:
-            yield record(home, next(told))
+def _made(shape: Shape, part: int, of: int, at_once: int) -> Iterator[bytes]:
+    now, end = time.time_ns() // 1_000_000, shape.first + shape.homes
+    for start in range(shape.first, end, at_once):
+        numbers = range(start + part, min(start + at_once, end), of)
+        homes = [(home, messages(shape, home, now)) for home in numbers]
+        for _ in range(shape.messages):
+            for home, told in homes:
+                yield record(home, next(told))
 
 
 def _main() -> None:
-    text, part, of = sys.argv[1:]
-    for one in _made(shape_from_text(text), int(part), int(of)):
+    text, part, of, at_once = sys.argv[1:]
+    for one in _made(shape_from_text(text), int(part), int(of), int(at_once)):
         sys.stdout.buffer.write(one)
     sys.stdout.buffer.flush()
 

@@ -22,6 +22,8 @@ class Plan:
     """Bytes of batches that are made before the first is sent, and that lie ready at most."""
     drain: float = 60.0
     """Seconds that the last receipts are waited for."""
+    connected: int = 0
+    """Boxes connected at a time, 0 for all: one that is done makes room for the next."""
     report: str
     """The file in which the result is put."""
 

@@ -11,18 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from deploy.runtime.machine import make_sure_of_room
+from deploy.runtime.paths import RUNTIME
 from deploy.runtime.services import Broker, Database, Guarded, free_port, scratch_folder
 from deploy.world.bench.figures import Meter
 from deploy.world.stack import Stack
 
 _LISTENER = """
 listener {port} 127.0.0.1
-max_connections 12000
+max_connections -1
 max_qos 1
 use_username_as_clientid true
 """
 """For the sender's boxes: as the boxes' own, but in clear, so that the sender costs less."""
 
+_KEEP_WAL = 1_000_000_000
+"""Bytes of the streamed log that are kept: a benchmark writes it, nobody restores from it."""
+AN_OBSERVATION = 280
+"""Bytes on the disk that an observation takes in the end, all in all: measured, with its share of
+index, raw message and journal, and a fifth more."""
 _PATIENCE = 30.0
 _LOOK = 0.01
 
@@ -49,7 +56,7 @@ class Rig:
         stack = Stack.start(
             folder,
             settings={"log": "WARNING", **settings},
-            database=Database.start(folder / "database", stream_wal=True),
+            database=Database.start(folder / "database", stream_wal=True, keep_wal=_KEEP_WAL),
             broker_extra=_LISTENER.format(port=port),
         )
         return cls(stack=stack, folder=folder, port=port)
@@ -118,6 +125,11 @@ async def rig(
             yield started
         finally:
             await asyncio.to_thread(started.stack.stop)
+
+
+def make_sure_of_room_for(observations: float) -> None:
+    """Raises Stop when the disk is too short for so many observations."""
+    make_sure_of_room(RUNTIME, needed=round(observations * AN_OBSERVATION) + 2 * _KEEP_WAL)
 
 
 def _many_files() -> None:

@@ -16,6 +16,7 @@ import sys
 import time
 from array import array
 from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class Sender:
         self._held = self._in_flight = 0
         self._begun = self._until = self._cpu = 0.0
         self._stopped = False
+        self._at_once = plan.connected or plan.shape.homes
+        self._coming = iter(range(plan.shape.first, plan.shape.first + plan.shape.homes))
         self._seconds: list[float] = []
         self.sent = self.receipted = self.again = 0
         """Observations sent and receipted; batches sent again."""
@@ -64,7 +67,8 @@ class Sender:
         for part in range(self._plan.makers):
             words = ("-P", "-m", "deploy.world.bench.making", shape, str(part))
             command = ["setpriv", "--pdeathsig", "KILL", sys.executable, *words]
-            maker = subprocess.Popen([*command, str(self._plan.makers)], stdout=subprocess.PIPE)
+            command += [str(self._plan.makers), str(self._at_once)]
+            maker = subprocess.Popen(command, stdout=subprocess.PIPE)
             out = _out(maker)
             self._makers[out], self._unread[out] = maker, b""
             os.set_blocking(out, False)
@@ -75,15 +79,21 @@ class Sender:
         return self._held
 
     def connect(self) -> None:
-        """Connect all boxes as they would: subscribed, and with their birth told."""
-        shape = self._plan.shape
-        homes = range(shape.first, shape.first + shape.homes)
-        for start in range(0, len(homes), _SEVERAL):
-            some = [self._box(home) for home in homes[start : start + _SEVERAL]]
-            open_all(some, (self._plan.host, self._plan.port))
-            for one in some:
-                self._boxes[one.line.fileno()] = one
-                self._epoll.register(one.line.fileno(), select.EPOLLIN)
+        """Connect boxes as they would, as many as may be: subscribed, and with their birth told."""
+        while len(self._boxes) < self._at_once and self._connect_some():
+            pass
+
+    def _connect_some(self) -> bool:
+        """The next boxes, if there are any."""
+        room = min(_SEVERAL, self._at_once - len(self._boxes))
+        some = [self._box(home) for home in islice(self._coming, room)]
+        open_all(some, (self._plan.host, self._plan.port))
+        for one in some:
+            self._boxes[one.line.fileno()] = one
+            self._epoll.register(one.line.fileno(), select.EPOLLIN)
+            if self._begun and one.queue:
+                self._idle.append(one)
+        return bool(some)
 
     def run(self) -> None:
         """Send until the time is up or all is sent, then wait for the last receipts."""
@@ -102,6 +112,7 @@ class Sender:
                 self._tell(now)
                 next_tell = now + _TELL
             if now >= next_ping:
+                self._let_others_in()
                 self._send_again(now)
                 self._keep_alive(now)
                 next_ping = now + _SECOND
@@ -109,9 +120,7 @@ class Sender:
     def close(self) -> None:
         """Say good-bye; the makers, should they still be at work, end by their broken pipe."""
         for box in self._boxes.values():
-            with contextlib.suppress(OSError):
-                box.line.send(bytes([packets.DISCONNECT, 0]))
-            box.line.close()
+            box.leave()
         for maker in self._makers.values():
             maker.kill()
             maker.wait()
@@ -240,8 +249,19 @@ class Sender:
             if packet := self._next(box):
                 self._write(box, packet)
 
+    def _let_others_in(self) -> None:
+        """Boxes that are done leave, for the ones that have not been connected yet."""
+        if self._at_once == self._plan.shape.homes:
+            return
+        for box in [one for one in self._boxes.values() if one.last == self._plan.shape.frames]:
+            if box.message is None:
+                self._epoll.unregister(box.line.fileno())
+                del self._boxes[box.line.fileno()]
+                box.leave()
+        self.connect()
+
     def _send_again(self, now: float) -> None:
-        for box in self._by_home.values():
+        for box in self._boxes.values():
             if box.message is not None and now - box.sent_at > _PATIENCE:
                 box.sent_at = now
                 self.again += 1
@@ -288,7 +308,7 @@ class Sender:
         found, self._unread[place] = making.records(self._unread[place] + data)
         for home, message in found:
             box = self._box(home)
-            if self._begun and box.is_idle and not box.queue:
+            if self._begun and box.is_open and box.is_idle and not box.queue:
                 self._idle.append(box)
             box.queue.append(message)
             self._held += len(message.packet)
