@@ -154,7 +154,9 @@ def faults_in_our_words() -> Generator[None]:
     except _TRY_AGAIN as fault:
         raise DatabaseDown(_text(fault)) from fault
     except asyncpg.InterfaceError as fault:
-        if "clos" not in str(fault):  # "connection is closed", "pool is closing"; else our mistake
+        # "connection is closed", "pool is closing"; one that died in our hands while it did nothing
+        # has gone back to the pool by itself; else it is our mistake
+        if "clos" not in str(fault) and "released back" not in str(fault):
             raise
         raise DatabaseDown(_text(fault)) from fault
 
