@@ -375,7 +375,9 @@ class Spool:
     def _forget(self, at_most: int) -> int:
         now, forgotten = self._clock.now_ms() // _HOUR_MS, 0
         date(self._marks, now, undated=_UNDATED)
-        old = receipted(self._marks, before=int(now - self.keep_days * 24))
+        # with nothing to keep not even the hour is waited for in which the receipt came
+        before = int(now - self.keep_days * 24) if self.keep_days else _UNDATED
+        old = receipted(self._marks, before=before)
         for stream, hour, ranges in old:
             forgotten += self._delete(stream, hour, json.loads(ranges), at_most - forgotten)
         return forgotten

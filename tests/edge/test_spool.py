@@ -196,13 +196,25 @@ def test_nothing_is_forgotten_while_the_clock_is_not_sure(path: Path, clock: Han
     assert (unsure, just_synchronised, later) == (0, 0, 1)
 
 
+def test_with_no_days_to_keep_a_frame_goes_with_its_receipt(path: Path, clock: HandClock) -> None:
+    with Spool(path, clock, keep_days=0) as spool:
+        spool.append_many([heard(1), heard(2)], "bulk")
+        [run] = runs(spool, "bulk")
+        spool.receipt({run.stream: [(1, 1)]}, epoch=EPOCH)
+
+        assert [spool.forget(), spool.forget()] == [1, 0]
+        assert everything(spool) == [2]
+
+
 def test_forgetting_takes_a_bounded_number_at_a_time(path: Path, clock: HandClock) -> None:
+    """The bound is for all streams together."""
     with Spool(path, clock) as spool:
         spool.append_many([heard(n) for n in range(25)], "bulk")
+        spool.append_many([heard(n) for n in range(8)], "urgent")
         store_all(spool)
         clock.ms += 80 * HOUR
 
-        assert [spool.forget(at_most=10) for _ in range(4)] == [10, 10, 5, 0]
+        assert [spool.forget(at_most=10) for _ in range(5)] == [10, 10, 10, 3, 0]
 
 
 def test_a_second_agent_is_refused(path: Path, clock: HandClock) -> None:

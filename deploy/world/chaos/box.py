@@ -23,9 +23,8 @@ from deploy.world.chaos.traffic import Home, Life, MovedClock, joint_moments
 from deploy.world.fleet import Box
 from edge.clock import clock_from
 
-AT_ONCE = -1.0
-"""Days that receipted frames are kept: even 0 would keep them to the end of the hour."""
-
+_NO_DAYS = 0.0
+"""Receipted frames are kept no longer: they would mend what is looked for."""
 _LOOKS = 0.1
 _FORGETS = 0.5
 _PACE = 0.12
@@ -153,7 +152,7 @@ def opened(spec: dict[str, Any], stack: ExitStack) -> House:
                 Path(told["folder"]),
                 clock,
                 uplink=UPLINKS[spec["uplink"]],
-                keep_days=AT_ONCE,
+                keep_days=_NO_DAYS,
                 reserve=told["reserve"],
             )
         )

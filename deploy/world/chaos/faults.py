@@ -11,7 +11,7 @@ BOX_STEPS = (-3_600.0, -90.0, 0.0, 90.0, 7_200.0)
 GATEWAY_STEPS = (-120.0, -20.0, 0.0, 20.0, 120.0)
 """Seconds that the gateway's may be off: with a box's together less than what is believed."""
 
-_LEFT_ON_CARD, _LEFT_ON_DISK = 100_000, 1_000_000
+_LEFT_ON_CARD, _LEFT_ON_DISK = 100_000, 65_536
 _DOWN = 1.0
 _SILENCE = 3.0
 

@@ -41,7 +41,7 @@ _HOMES = {"house 1": 1, "house 2": 1, "house 3": 5, "house 4": 1}
 _SILENCED, _WITH_CARD = "house 2", "house 4"
 _SECOND = "second ingest"
 _CARD_OCTETS, _RESERVE = 12_000_000, 3_000_000
-_DISK_OCTETS = 1_500_000_000
+_DISK_OCTETS = 800_000_000
 _HOUR = 3_600
 _CONNECTED = 60.0
 
@@ -190,6 +190,7 @@ class World:
             settings={
                 "webhook_url": self.receiver.url,
                 "webhook_secret": self.receiver.secret,
+                "announce": "false",
             },
         )
         self._open.push_async_callback(asyncio.to_thread, self.stack.stop)
