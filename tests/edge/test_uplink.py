@@ -15,7 +15,7 @@ from edge.line import Line, Link, LinkLost
 from edge.spool import Spool
 from edge.uplink import Uplink
 from tests.edge.frames import HandClock, heard
-from tests.edge.gateway import SOON, gateway
+from tests.edge.gateway import SOON, Gateway, gateway
 
 BOX = "box-11"
 
@@ -82,6 +82,28 @@ async def test_a_puback_without_a_receipt_lets_go_of_nothing(
 
     assert len(there.batches) >= 2, "sent again after a while without a receipt"
     assert there.batches[0][1]["stream"] == there.batches[1][1]["stream"]
+
+
+async def test_a_last_will_is_kept_for_a_gateway_that_comes_later(
+    broker: Broker, tmp_path: Path, clock: HandClock
+) -> None:
+    async with box(broker, tmp_path, clock) as uplink:
+        await asyncio.sleep(0.2)  # it has said that it runs
+        uplink.open = _never  # it stays away
+        uplink.drop()
+        await asyncio.sleep(0.2)  # the broker speaks the will, and nobody is there to hear it
+        later = Gateway(broker, BOX)
+        later.open()
+        try:
+            await later.sees(lambda: later.states)
+        finally:
+            later.close()
+
+    assert [one["state"] for one in later.states] == ["lost"]
+
+
+async def _never() -> Line:
+    raise LinkLost("the cable is out")
 
 
 class TrustingUplink(Uplink):

@@ -287,6 +287,21 @@ async def test_a_box_is_told_what_to_hear(home: OneDatabase, own_broker: Broker)
                 await asyncio.sleep(0.05)
 
 
+async def test_a_configuration_is_kept_for_a_box_that_comes_when_the_gateway_is_away(
+    home: OneDatabase, own_broker: Broker
+) -> None:
+    async with ingest(home, own_broker) as health:
+        await until(lambda: health.ready)
+        async with asyncio.timeout(10):
+            while await look(home.dsn(), _PUBLISHED) != [{"config_published": 1}]:  # noqa: ASYNC110 - no event of ours
+                await asyncio.sleep(0.05)
+
+    async with Box(own_broker) as box:
+        await until(lambda: bool(box.configs()))
+
+        assert box.configs()[0]["version"] == 1
+
+
 async def test_a_broker_that_forgot_the_configuration_is_told_again(
     home: OneDatabase, own_broker: Broker
 ) -> None:

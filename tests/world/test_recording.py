@@ -74,9 +74,11 @@ def test_a_file_that_is_not_packed_as_its_name_says_is_refused(tmp_path: Path) -
 def test_a_night_is_counted_once_and_belongs_to_its_evening(tmp_path: Path) -> None:
     rows = DOOR + (
         "2019-04-02T05:59:59,a,back,door,1,,\n"  # the same night
-        "2019-04-02T06:00:00,a,back,door,1,,\n"  # day
-        "2019-04-02T22:59:59,a,back,door,1,,\n"  # evening
-        "2019-04-02T23:00:00,a,fridge,contact,1,,\n"  # not a door
+        "2019-04-04T06:00:00,a,back,door,1,,\n"  # day
+        "2019-04-05T12:00:00,c,back,door,1,,\n"  # day, of a home that has no night door
+        "2019-04-06T22:59:59,a,back,door,1,,\n"  # evening
+        "2019-04-08T23:00:00,a,fridge,contact,1,,\n"  # not a door
+        "2019-04-10T23:00:00,a,back,door,1,,\n"
         "2019-04-02T00:10:00,b,back,door,1,,\n"
     )
 
@@ -84,6 +86,7 @@ def test_a_night_is_counted_once_and_belongs_to_its_evening(tmp_path: Path) -> N
 
     assert {(home, day.isoformat()) for home, day in counted} == {
         ("a", "2019-04-01"),
+        ("a", "2019-04-10"),
         ("b", "2019-04-01"),
     }
 
