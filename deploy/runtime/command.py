@@ -98,6 +98,11 @@ def chaos(arguments: Sequence[str]) -> int:
     _handed_over("deploy.world.chaos", arguments)
 
 
+def fuzz(arguments: Sequence[str]) -> int:
+    """Hostile input for as long as one likes, in the same way."""
+    return _handed_over("tests.fuzz", arguments)
+
+
 def main() -> int:
     """`python3 -m deploy.runtime.command test|demo|set-up …`."""
     jobs: dict[str, Callable[[Sequence[str]], int]] = {
@@ -105,6 +110,7 @@ def main() -> int:
         "demo": demo,
         "bench": bench,
         "chaos": chaos,
+        "fuzz": fuzz,
     }
     name, *arguments = sys.argv[1:] or ["set-up"]
     if name == "set-up":

@@ -4,6 +4,7 @@ import copy
 import json
 from typing import Any, cast
 
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -52,11 +53,11 @@ def _bend(draw: DrawFn, said: Any) -> None:
         return
     match draw(st.sampled_from(["replace", "replace", "remove", "add", "double"])):
         case "replace":
-            here[key] = draw(odd)
+            here[key] = copy.deepcopy(draw(odd))
         case "remove":
             del here[key]
         case "add":
-            _put(here, draw(st.text(max_size=9)), draw(odd))
+            _put(here, draw(st.text(max_size=9)), copy.deepcopy(draw(odd)))
         case _:
             _put(here, f"{key} ", copy.deepcopy(here[key]))
 
@@ -113,6 +114,9 @@ def _version_1(objects: list[tuple[int, bytes]]) -> bytes:
 def _sealed(objects: list[tuple[int, bytes]]) -> bytes:
     return bthome_encrypted(objects, None, key=KEY, address=BUTTON, counter=1)
 
+
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+"""What hypothesis is not to mind: our inputs are as large as messages are."""
 
 payloads = st.one_of(
     noise,

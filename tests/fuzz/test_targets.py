@@ -4,9 +4,10 @@ import ast
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from adapters import registry
+from tests.fuzz import hostile
 from tests.fuzz.targets import TARGETS, Target
 
 COUNT = 80
@@ -19,7 +20,7 @@ def test_a_target_withstands(target: Target) -> None:
         deadline=None,
         derandomize=True,
         database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        suppress_health_check=hostile.UNHURRIED,
     )
     @given(target.inputs)
     def run(said: Any) -> None:

@@ -40,7 +40,7 @@ async def furnish(dsn: str, boxes: int = 1) -> None:
     """
     db = await asyncpg.connect(dsn)
     await db.execute(
-        "TRUNCATE municipality, pending, message, observation, observation_detail"
+        "TRUNCATE municipality, pending, message, observation, observation_detail, aside_today"
         " RESTART IDENTITY CASCADE"
     )
     await db.execute("INSERT INTO municipality (name) VALUES ('Testby')")

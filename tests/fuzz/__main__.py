@@ -1,0 +1,155 @@
+"""Fuzzes for a long time: `./deploy/fuzz --minutes N`; what fails is kept, and played again.
+
+Progress is shown; the last line is one JSON object: executions of each target, and the file of
+each that failed. Exit code 1 if any did.
+"""
+
+import argparse
+import ast
+import asyncio
+import json
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+from hypothesis import Phase, given, settings
+
+from deploy.runtime.paths import RUNTIME
+from deploy.runtime.services import Database, OneDatabase, scratch_folder
+from gateway import log
+from gateway.store.migrate import migrate
+from tests.fuzz import hostile, stream
+from tests.fuzz.targets import TARGETS, Target
+
+KEPT = RUNTIME / "fuzz"
+STREAM = "stream"
+_CHUNK, _STREAM_CHUNK = 500, 50
+"""Examples between two looks at the time; those of the stream take longer each."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; its exit code."""
+    arguments = _arguments(words)
+    log.set_up("ERROR")
+    with ExitStack() as stack:
+        targets = dict(TARGETS)
+        if arguments.target is None or STREAM in arguments.target:
+            targets[STREAM] = _stream(stack)
+        if arguments.replay is not None:
+            return _replay(targets, arguments.replay)
+        wanted = {name: targets[name] for name in arguments.target or reversed(targets)}
+        return _fuzz(wanted, arguments.minutes, arguments.seed)
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./deploy/fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311 - no secret
+    parser.add_argument(
+        "--target", action="append", choices=[*TARGETS, STREAM], help="all, if none is named"
+    )
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="one that failed, once more")
+    return parser.parse_args(words)
+
+
+def _fuzz(targets: Mapping[str, Target], minutes: float, seed: int) -> int:
+    """Each target in turn, by rounds, until the time is over; one that failed is left out."""
+    end = time.monotonic() + minutes * 60
+    executions = dict.fromkeys(targets, 0)
+    failed: dict[str, str] = {}
+    rounds = 0
+    while time.monotonic() < end and len(failed) < len(targets):
+        for name, target in targets.items():
+            if name not in failed and time.monotonic() < end:
+                done, file = _chunk(target, seed + rounds)
+                executions[name] += done
+                if file is not None:
+                    failed[name] = str(file)
+        rounds += 1
+        _say(f"round {rounds}: {sum(executions.values())} executions, {len(failed)} failed")
+    _say(
+        json.dumps(
+            {
+                "minutes": minutes,
+                "seed": seed,
+                "rounds": rounds,
+                "executions": executions,
+                "failed": failed,
+            }
+        )
+    )
+    return 1 if failed else 0
+
+
+def _chunk(target: Target, seed: int) -> tuple[int, Path | None]:
+    """Some examples; how many, and where the smallest that fails is kept."""
+    last: list[Any] = [None]
+    done = 0
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=_STREAM_CHUNK if target.name == STREAM else _CHUNK,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
+        suppress_health_check=hostile.UNHURRIED,
+    )
+    @given(target.inputs)
+    def run(said: Any) -> None:
+        nonlocal done
+        done += 1
+        last[0] = said
+        target.withstand(said)
+
+    try:
+        run()
+    except Exception:  # noqa: BLE001 - whatever it is, it is what we look for
+        _say(traceback.format_exc())
+        return done, _keep(target.name, last[0])
+    return done, None
+
+
+def _keep(name: str, said: Any) -> Path:
+    KEPT.mkdir(parents=True, exist_ok=True)
+    file = KEPT / f"{name}-{time.strftime('%Y%m%dT%H%M%S')}.txt"
+    file.write_text(repr((name, said)))
+    return file
+
+
+def _replay(targets: Mapping[str, Target], file: Path) -> int:
+    name, said = ast.literal_eval(file.read_text())
+    targets[name].withstand(said)
+    _say(f"{name}: withstood")
+    return 0
+
+
+def _stream(stack: ExitStack) -> Target:
+    """The stream of messages, into a database of its own that is emptied now and then."""
+    database = Database.start(stack.enter_context(scratch_folder()) / "database")
+    stack.callback(database.stop)
+    where = database.create("fuzz")
+    asyncio.run(migrate(where.dsn()))
+    return Target(STREAM, stream.messages, _withstand(where))
+
+
+def _withstand(where: OneDatabase) -> Callable[[Sequence[stream.Message]], None]:
+    async def withstand(said: Sequence[stream.Message]) -> None:
+        async with stream.stream(where) as ingest:
+            await ingest.withstand(said)
+
+    return lambda said: asyncio.run(withstand(said))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the command's answer
+
+
+if __name__ == "__main__":
+    sys.exit(main())
