@@ -118,7 +118,7 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
     return {
         "background_per_s": round(sent.receipted / sent.seconds),
         **await latencies(started, receiver, pressed, draining=kept_homes(kept, asked.draining)),
-        **await _counts(started, wanted, pressed),
+        **await counts(started, wanted, pressed),
         "boxes": asked.boxes,
         "draining": asked.draining,
         "drained": pressed.drained,
@@ -284,7 +284,7 @@ async def _notices(started: Rig, receiver: Receiver) -> dict[str, list[Notice]]:
     return found
 
 
-async def _counts(started: Rig, wanted: counting.Expected, presses: Presses) -> dict[str, Any]:
+async def counts(started: Rig, wanted: counting.Expected, presses: Presses) -> dict[str, Any]:
     pressed = [home for home, at in presses.pressed.items() for _ in at]
     counted = await counting.count(
         started.stack.owner, counting.with_presses(wanted, pressed, presses.kept)

@@ -103,7 +103,7 @@ async def ride(rig: Rig, leg: Leg, say: Say) -> Outcome:
         try:
             sent = await sending.run(lambda said: say(_told(said)))
             stored = await progress(db)
-            await _judged(db, stored, say)
+            await judged(db, stored, say)
             took = time.monotonic() - begun
         finally:
             watching.cancel()
@@ -144,7 +144,7 @@ async def counters(rig: Rig) -> dict[str, float]:
     return found
 
 
-async def _judged(db: Any, goal: Progress, say: Say) -> None:  # noqa: ANN401 - asyncpg's
+async def judged(db: Any, goal: Progress, say: Say) -> None:  # noqa: ANN401 - asyncpg's
     """Wait until watch has judged what is received. Raises NotReady when it stands still."""
     last, since, told = Progress(0, 0, 0), time.monotonic(), 0.0
     while (now := await progress(db)).watched < goal.received or now.pending:

@@ -1,7 +1,8 @@
-"""Makes ready batches in a process of its own: `python -m deploy.world.bench.making SHAPE I OF AT_ONCE`.
+"""Makes ready batches in a process of its own: `… making SHAPE I OF AT_ONCE`.
 
-Of every AT_ONCE homes the first message, then the second, and so on, each as one record on standard
-output: so many are connected at a time. A pipe that is full holds it back, so no more lies in memory than the reader wants.
+Of AT_ONCE homes, which are connected at a time, the first message of each, then the second, and so
+on; then of the next homes. Each is one record on standard output. A pipe that is full holds it
+back, so no more lies in memory than the reader wants.
 """
 
 import json
