@@ -19,11 +19,12 @@ from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, NewEpoch, Picture
 from gateway.ingest.receipts import receipts
 from gateway.ingest.refusal import Refusing, halves, together
+from gateway.ingest.room import Room
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.timing import Timing
 from gateway.store import frames, known, quarantine, streams
 from gateway.store.known import Edge
-from gateway.store.pool import Connection, DatabaseDown, Pool
+from gateway.store.pool import Connection, DatabaseDown, DatabaseFull, Pool
 from gateway.store.quarantine import AsideMessage
 from gateway.store.streams import Stream, StreamKey
 
@@ -70,8 +71,10 @@ class Pipeline:
         contacts: Contacts,
         clock: Clock,
         health: Health,
+        room: Room | None = None,
     ) -> None:
         self._lane: Lane = lane
+        self._room = room
         self._subscriber = subscriber
         self._pool = pool
         self._known = known
@@ -111,11 +114,19 @@ class Pipeline:
             except DatabaseDown as down:
                 self._health.bad(part, str(down))
                 _log.warning("waiting for the database", lane=self._lane, why=str(down))
+                await self._leave_room(down)
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 self._health.ok(part)
                 return told
+
+    async def _leave_room(self, down: DatabaseDown) -> None:
+        """What is left of a full disk is for calls: telemetry in hand waits until there is room."""
+        if self._room is not None and isinstance(down, DatabaseFull):
+            self._room.full(str(down))
+        if self._room is not None and self._lane == "bulk":
+            await self._room.wait()
 
     async def _wait_for_more(self, deliveries: list[Delivery]) -> None:
         """Wait out the pause, with what comes meanwhile added to what is in hand."""

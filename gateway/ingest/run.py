@@ -17,6 +17,7 @@ from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.retention import keep_a_week
+from gateway.ingest.room import Room
 from gateway.ingest.spoken import Spoken
 from gateway.ingest.subscriber import KEEPALIVE, SESSION_EXPIRY, Broker, Subscriber
 from gateway.ingest.uptime import TOPIC as UPTIME
@@ -63,7 +64,7 @@ async def run(
         urgent = _session(settings, health, "urgent", URGENT)
         bulk = _session(settings, health, "bulk", sharing.topics, sharing)
         teller = _session(settings, health, "config", (UPTIME,))
-        duty, known = Duty(pool), Known(pool)
+        duty, known, room = Duty(pool), Known(pool), Room(settings, health)
         configs, uptime = Configs(duty, pool, teller, clock), BrokerUptime(teller)
         spoken = Spoken(settings, pool, clock, known=known, subscriber=urgent, duty=duty)
         contacts = Contacts(
@@ -85,10 +86,12 @@ async def run(
                 contacts=contacts,
                 clock=clock,
                 health=health,
+                room=room,
             )
             group.create_task(worker.run())
-        for part in (urgent, bulk, teller, known, configs, uptime, contacts, spoken):
+        for part in (urgent, teller, room, known, configs, uptime, contacts, spoken):
             group.create_task(part.run())
+        group.create_task(room.while_there(bulk))
         group.create_task(keep_a_week(duty, pool, clock))
         group.create_task(end_hung(pool))
 

@@ -51,6 +51,10 @@ class DatabaseDown(Exception):
     """
 
 
+class DatabaseFull(DatabaseDown):
+    """The database's disk is full. Nothing was changed; later again, and what can wait waits."""
+
+
 class Pool:
     """Connections of one stage. None is opened before it is needed, so none must be there."""
 
@@ -151,6 +155,8 @@ def faults_in_our_words() -> Generator[None]:
     """Raises DatabaseDown for whatever a later attempt may mend; other faults stay as they are."""
     try:
         yield
+    except asyncpg.DiskFullError as fault:
+        raise DatabaseFull(_text(fault)) from fault
     except _TRY_AGAIN as fault:
         raise DatabaseDown(_text(fault)) from fault
     except asyncpg.InterfaceError as fault:
