@@ -75,6 +75,7 @@ async def settle(world: World, say: Say) -> list[str]:
     waits = _Waits(world)
     try:
         world.steps.clear()
+        world.receiver.answers.clear()
         world.wish(hush=True)
         say("No more faults; what the spools keep is sent.")
         await waits.until(_is_drained, "the spools are empty", DRAINED)

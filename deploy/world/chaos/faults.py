@@ -89,6 +89,11 @@ async def _step(world: World, one: Round) -> None:
     world.wish()
 
 
+async def _refuse_notices(world: World, one: Round) -> None:
+    """Have the webhook's other end be out of order for the next few notices."""
+    world.receiver.answers += [503] * (1 + int(one.draw * 5))
+
+
 async def _wire(world: World, one: Round) -> None:
     wire = world.wires[one.target]
     async with world.locks[one.target]:
@@ -123,6 +128,7 @@ _FAULTS: Mapping[str, Callable[[World, Round], Awaitable[None]]] = {
     "fill card": _fill_card,
     "fill disk": _fill_disk,
     "step clock": _step,
+    "answer 503": _refuse_notices,
     "cut": _wire,
     "cut one": _wire,
     "half-close": _wire,

@@ -43,6 +43,7 @@ MENU: Mapping[tuple[str, str], int] = {
     ("fill disk", "database"): 1,
     ("step clock", "box"): 3,
     ("step clock", "gateway"): 1,
+    ("answer 503", "webhook"): 1,
     **{("kill", house): 2 for house in HOUSES},
     **{("freeze", house): 1 for house in HOUSES},
     **{(how, wire): 1 for how in _SPOILED for wire in WIRES},
