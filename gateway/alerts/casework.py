@@ -203,11 +203,15 @@ class _Desk:
             raised=max(self.now, since),
             reason=_says(reason, late=late),
             late=late,
-            remade=self.file.restored is not None and since < self.file.restored,
+            remade=self._is_of_before(since, self.now),
         )
         self.alerts[alert.public] = alert
         self.notices.append((alert.public, "alert.raised"))
         return alert
+
+    def _is_of_before(self, since: datetime, raised: datetime) -> bool:
+        """Whether a case raised since the store was restored tells of what was before it."""
+        return self.file.restored is not None and since < self.file.restored <= raised
 
     def give_unknowns_to_silent_box(self) -> None:
         """What is not known for want of contact belongs to the case of the box.
@@ -248,6 +252,7 @@ class _Desk:
             return replace(alert, ended=alert.ended or self.now)
         others = [kept for kept in mine if kept not in own and kept.state != "withdrawn"]
         since = valid[0].since
+        alert = replace(alert, remade=alert.remade or self._is_of_before(since, alert.raised))
         return replace(
             alert,
             since=since,

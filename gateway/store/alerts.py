@@ -29,10 +29,10 @@ _NEW = """
 _CHANGED = """
     UPDATE alert a
     SET since = w.since, raised = w.raised, reason = w.reason, ended = w.ended,
-        version = w.version
+        version = w.version, remade = w.remade
     FROM unnest($1::integer[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::text[],
-                $6::timestamptz[], $7::integer[])
-        AS w (municipality, public, since, raised, reason, ended, version)
+                $6::timestamptz[], $7::integer[], $8::boolean[])
+        AS w (municipality, public, since, raised, reason, ended, version, remade)
     WHERE a.municipality = w.municipality AND a.public = w.public
 """
 _TOLD = "SELECT pg_notify('alert', public::text) FROM unnest($1::uuid[]) AS w (public)"
@@ -81,6 +81,7 @@ async def keep(db: Connection, written: Sequence[Written]) -> None:
             [one.alert.reason for one in changed],
             [one.alert.ended for one in changed],
             [one.alert.version for one in changed],
+            [one.alert.remade for one in changed],
         )
     if written:
         await db.execute(_TOLD, [one.alert.public for one in written])

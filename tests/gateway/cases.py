@@ -24,6 +24,7 @@ class MemoryCase:
         self.kept: dict[int, Kept] = {}
         self.alerts: dict[UUID, Alert] = {}
         self.notices: list[str] = []
+        self.restored: datetime | None = None
         self._numbers = count(1)
         self._ids = count(1)
 
@@ -65,6 +66,7 @@ class MemoryCase:
             zone=ZONE,
             findings=tuple(self.kept.values()),
             alerts=tuple(one for one in self.alerts.values() if one.state != "closed"),
+            restored=self.restored,
         )
         made = review(file, judged, now=now, new_id=lambda: UUID(int=next(self._ids)))
         self._keep(made)
