@@ -106,9 +106,12 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         leg = Leg(shape=background, seconds=seconds, rate=asked.background)
         say("Making batches …")
         sending = await Sending.start(plan_for(started, leg), started.folder)
-        sent, _ = await asyncio.gather(
-            sending.run(lambda said: say(_told(said, receiver))), _press(pressing)
-        )
+        try:
+            sent, _ = await asyncio.gather(
+                sending.run(lambda said: say(_told(said, receiver))), _press(pressing)
+            )
+        finally:
+            await sending.stop()
         pressed = await presses_of(pressing, report)
     finally:
         await pressing.stop()

@@ -107,7 +107,7 @@ async def ride(rig: Rig, leg: Leg, say: Say) -> Outcome:
             took = time.monotonic() - begun
         finally:
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await asyncio.gather(watching, sending.stop(), return_exceptions=True)
         frames = (await progress(db)).watched - before.watched
     after = await counters(rig)
     return Outcome(

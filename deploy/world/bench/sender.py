@@ -351,13 +351,13 @@ def main() -> int:
         if not sys.stdin.readline():
             return 1
         sender.run()
+        Path(plan.report).write_text(json.dumps(sender.report()))
+        say(done=True)
     except (Refused, OSError) as refused:
         say(refused=str(refused))
         return 1
     finally:
         sender.close()
-    Path(plan.report).write_text(json.dumps(sender.report()))
-    say(done=True)
     return 0
 
 

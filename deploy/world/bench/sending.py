@@ -60,16 +60,13 @@ class Sending:
         return cls(plan, await Talking.start(module, file, folder / "sender.log"))
 
     async def run(self, told: Callable[[Mapping[str, Any]], None] = lambda _: None) -> Sent:
-        """Let it go, and wait for its end; `told` hears of every half second.
+        """Let it go, and wait for its result; `told` hears of every half second.
 
-        Raises HelperFailed.
+        Raises HelperFailed. The process may still be closing its connections: see `stop`.
         """
-        try:
-            self._talking.go()
-            while "done" not in (said := await self._talking.said()):
-                told(said)
-        finally:
-            await self.stop()
+        self._talking.go()
+        while "done" not in (said := await self._talking.said()):
+            told(said)
         return await asyncio.to_thread(Sent.read, Path(self.plan.report))
 
     async def stop(self) -> None:
