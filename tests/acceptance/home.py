@@ -194,12 +194,14 @@ async def running(homes: Sequence[ScriptedHome]) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def emulated_home(centre: Centre, folder: Path) -> AsyncGenerator[tuple[EmulatedHome, str]]:
+async def emulated_home(
+    centre: Centre, folder: Path, *, name: str = "Elna Holm"
+) -> AsyncGenerator[tuple[EmulatedHome, str]]:
     """A home heard by the real `edge run`, placed and hearing; and its citizen."""
     clock = clock_from("wall")
     now = lambda: clock.now_ms() / 1000  # noqa: E731 - seconds for the dispenser
     async with centre.installer() as api, EmulatedHome(folder, clock="wall", now=now) as home:
-        settled = await settle_one(api, centre.stack, "Elna Holm", zone=ZONE, join=home.join)
+        settled = await settle_one(api, centre.stack, name, zone=ZONE, join=home.join)
         # a dispenser tells whole seconds: what it does at once would lie before its placement
         earlier = {"from": (clock.now() - timedelta(minutes=1)).isoformat()}
         fittings = home.devices.fittings(dispenser=earlier)

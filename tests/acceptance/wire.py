@@ -21,11 +21,15 @@ LARGE = 10_000_000
 
 
 class Refused(Exception):
-    """The broker did not take the message; the text says how."""
+    """The broker ended the connection instead of taking the message; the text says how."""
+
+
+class Unanswered(Exception):
+    """The broker neither took the message nor refused it: nobody knows what became of it."""
 
 
 async def publish(box: Box, word: str, payload: bytes, *, edge: str = "") -> None:
-    """Publish on one of the box's topics, or the same topic of another. Raises Refused.
+    """Publish on one of the box's topics, or the same topic of another. Raises Refused, Unanswered.
 
     The broker has one session for each box: do it while the box itself is not connected.
     """
@@ -91,7 +95,9 @@ def _publish(identity: Identity, topic: str, payload: bytes) -> None:
     client.loop_start()
     try:
         client.publish(topic, payload, qos=1)
-        if not answered.wait(SOON) or ended:
+        if not answered.wait(SOON):
+            raise Unanswered
+        if ended:
             raise Refused(*ended)
     finally:
         client.disconnect()

@@ -1,6 +1,13 @@
 """The simulated home keeps the figures that were counted in recorded ones."""
 
+import csv
+import gzip
 import random
+from collections import Counter, defaultdict
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -16,7 +23,47 @@ from deploy.world.rhythm import (
     gaps,
 )
 
+SENSORS = {
+    "pir_kitchen": "kitchen",
+    "pir_hallway": "hall",
+    "pir_lounge": "lounge",
+    "pir_bedroom": "bedroom",
+    "contact_fridge": "fridge",
+    "pir_bathroom": "bathroom",
+    "door_front": "front_door",
+    "door_back": "back_door",
+}
+"""The recordings' names, and what the simulation calls them."""
 DAYS = [day(f"home {number}") for number in range(120)]
+
+
+def test_the_figures_are_those_of_the_recordings_themselves(shared: Path) -> None:
+    """Counted here from the rows, so that a wrong figure cannot agree with itself.
+
+    Coarsely: the page that the figures are from left out days that were not whole.
+    """
+    rows = _recorded(shared / "data" / "tihm_events_shared.csv.gz")
+    days = {(home, at.date()) for home, _, at in rows}
+    hours = Counter(at.hour for *_, at in rows)
+    of_day = Counter((sensor, home, at.date()) for home, sensor, at in rows)
+    times: defaultdict[str, list[datetime]] = defaultdict(list)
+    for home, _, at in rows:
+        times[home].append(at)
+
+    per_hour = [hours[hour] / len(days) for hour in range(24)]
+    per_sensor = {
+        name: median(n for (sensor, *_), n in of_day.items() if sensor == recorded)
+        for recorded, name in SENSORS.items()
+    }
+    drawn = sorted(
+        (later - earlier).total_seconds()
+        for one in times.values()
+        for earlier, later in pairwise(sorted(one))
+    )
+    assert list(BY_HOUR) == pytest.approx(per_hour, rel=0.25, abs=0.5)
+    assert dict(BY_SENSOR) == pytest.approx(per_sensor, rel=0.35)
+    for share, seconds in GAPS:
+        assert seconds == pytest.approx(drawn[int(share * len(drawn))], rel=0.1)
 
 
 def test_the_day_has_the_recorded_hours() -> None:
@@ -67,3 +114,12 @@ def _missed(doses: list[Dose]) -> float:
 
 def _all() -> list[Happening]:
     return [event for one in DAYS for event in one]
+
+
+def _recorded(file: Path) -> list[tuple[str, str, datetime]]:
+    """Home, sensor and local time of each row."""
+    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
+        return [
+            (row["home_id"], row["sensor_id"], datetime.fromisoformat(row["timestamp"]))
+            for row in csv.DictReader(lines)
+        ]
