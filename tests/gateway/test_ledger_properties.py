@@ -267,7 +267,7 @@ async def test_the_same_frames_end_in_the_same_rows_and_delivered_twice_nothing_
 
 
 @pytest.mark.long
-@settings(max_examples=600, **_common)
+@settings(max_examples=250, **_common)
 @given(transactions=deliveries)
 async def test_the_same_frames_end_in_the_same_rows_in_many_more_orders(
     ingest: Parts, right: Stored, transactions: list[list[Piece]]
