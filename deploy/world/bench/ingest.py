@@ -178,8 +178,6 @@ def figures(outcome: Outcome, copies: Mapping[int, float]) -> dict[str, Any]:
         "copy_per_s": round(copies[USUAL]),
         "copy_per_s_by_batch": {size: round(rate) for size, rate in copies.items()},
         "us": {**_parts(outcome), "watch": outcome.us(outcome.of("watch"))},
-        "broker_cpu_us": outcome.us(outcome.of("broker")),
-        "database_cpu_us": outcome.us(outcome.of("database")),
         "rss_mb": round(steady[-1], 1),
         "rss_min_mb": round(min(steady), 1),
         "rss_max_mb": round(max(steady), 1),
@@ -200,6 +198,8 @@ def _row(outcome: Outcome, copies: Mapping[int, float]) -> dict[str, Any]:
         "ratio": round(outcome.sustained / copies[USUAL], 3),
         "gateway_cpu_us_per_observation": outcome.us(cpu),
         "sender_cpu_us": outcome.us(outcome.of("sender")),
+        "broker_cpu_us": outcome.us(outcome.of("broker")),
+        "database_cpu_us": outcome.us(outcome.of("database")),
     }
 
 
