@@ -191,6 +191,13 @@ class House:
                 ],
             )
             await self.db.execute(
+                "UPDATE stream SET received = received + int8multirange(int8range($2, $3))"
+                " WHERE id = $1",
+                stream,
+                first,
+                self.sequence,
+            )
+            await self.db.execute(
                 "INSERT INTO pending"
                 " (municipality, lane, stream, range, batch, earliest, latest, citizens)"
                 " VALUES ($1, $2, $3, int8range($4, $5), $4, $6, $7, $8)",
