@@ -17,6 +17,7 @@ from gateway.store import claims
 from gateway.store.bell import listening
 from gateway.store.pool import Pool, connect
 from gateway.store.rules import newest
+from gateway.store.sweep import START, sweep, sweep_newest
 from gateway.watch.book import RuleBook
 from gateway.watch.rounds import Watch
 
@@ -24,6 +25,9 @@ _POLL, _DRIVEN_POLL, _HELD = 1.0, 0.02, 0.02
 """Seconds between looks when nothing rings: usually, on a driven clock, when others hold it all."""
 _READ_SETTINGS = 30.0
 """Seconds after which the rules' settings are read again."""
+_SWEEP, _SWEPT, _NEWEST = 60.0, 5_000, 500
+"""Seconds between two looks at the ledger, streams in each (a country's four million within a
+day), and besides the newest of every municipality, where something is most likely amiss."""
 
 _log = log.get(__name__)
 
@@ -44,6 +48,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 group.create_task(_read_settings(watch, pool, clock, rules))
                 group.create_task(_count_cpu(health))
+                group.create_task(_sweep(pool, clock, health))
                 # In one line on a driven clock: deadlines in order, then what is new.
                 for lanes, due in ((LANES, True),) if clock.driven else _SIDE_BY_SIDE:
                     group.create_task(_work(watch, pool, clock, lanes=lanes, due=due))
@@ -98,6 +103,20 @@ async def _read_settings(
             watch.judging.book = RuleBook(await newest(pool, clock.now()), rules=rules)
         except BadSettings as bad:
             _log.error("new settings of a rule are refused, the old ones stay", why=str(bad))
+
+
+async def _sweep(pool: Pool, clock: Clock, health: Health) -> None:
+    """Have judged what is stored and, against all expectation, was neither judged nor waits."""
+    counter = health.counter("repaired", "Sequence numbers that nobody would have judged")
+    after = START
+    while True:
+        found = await sweep_newest(pool, _NEWEST, clock.now())
+        swept = await sweep(pool, after, _SWEPT, clock.now())
+        after = swept.after
+        if found + swept.repaired:
+            counter.inc(found + swept.repaired)
+            _log.error("stored frames were left to nobody to judge", frames=found + swept.repaired)
+        await asyncio.sleep(_SWEEP)
 
 
 async def _count_cpu(health: Health) -> None:
