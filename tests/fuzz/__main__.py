@@ -12,10 +12,10 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import hypothesis
 from hypothesis import Phase, given, settings
@@ -136,15 +136,40 @@ def _stream(stack: ExitStack) -> Target:
     stack.callback(database.stop)
     where = database.create("fuzz")
     asyncio.run(migrate(where.dsn()))
-    return Target(STREAM, stream.messages, _withstand(where))
+    return Target(STREAM, stream.messages, stack.enter_context(_Streams(where)).withstand)
 
 
-def _withstand(where: OneDatabase) -> Callable[[Sequence[stream.Message]], None]:
-    async def withstand(said: Sequence[stream.Message]) -> None:
-        async with stream.stream(where) as ingest:
-            await ingest.withstand(said)
+class _Streams:
+    """One stream after another into the same database, which is emptied before each."""
 
-    return lambda said: asyncio.run(withstand(said))
+    def __init__(self, where: OneDatabase) -> None:
+        self._where = where
+        self._runner = asyncio.Runner()
+        self._open = AsyncExitStack()
+        self._stream: stream.Stream | None = None
+        self._left = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._open.aclose())
+        self._runner.close()
+
+    def withstand(self, said: Sequence[stream.Message]) -> None:
+        self._runner.run(self._withstand(said))
+
+    async def _withstand(self, said: Sequence[stream.Message]) -> None:
+        if self._stream is None or self._left == 0:
+            await self._open.aclose()
+            self._stream = await self._open.enter_async_context(stream.stream(self._where))
+            self._left = _STREAM_CHUNK
+        self._left -= 1
+        try:
+            await self._stream.withstand(said)
+        except BaseException:
+            self._stream = None  # what it left behind must not count against the next
+            raise
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,7 @@
 """A stream of hostile messages through the real pipeline into the real database."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -15,8 +16,8 @@ from tests.frames import BUTTON, batch, press
 from tests.fuzz import hostile
 from tests.gateway.ingest_home import Parts, parts
 
-SECONDS = 1.0
-"""A good message is stored within this time of its sending, whatever came before."""
+SECONDS, PATIENCE = 1.0, 10.0
+"""Of our CPU time until a good message is stored, whatever came before; and on a busy machine."""
 
 Message = tuple[str, bytes]
 """The last level of its topic, and the payload."""
@@ -46,8 +47,10 @@ class Stream:
             await pipeline.store([_delivery(*one) for one in mine])
         self._counter += 1
         good = batch([press(self._counter)])
-        async with asyncio.timeout(SECONDS):
+        before = time.process_time()
+        async with asyncio.timeout(PATIENCE):
             told = await self._lanes["urgent"].store([_delivery("urgent", encode_batch(good))])
+        assert time.process_time() - before < SECONDS
         assert good.stream in b"".join(told.values()).decode(), "a receipt for the good one"
         rows = await self._ingest.rows(
             "SELECT FROM observation o JOIN message m USING (batch)"

@@ -35,8 +35,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @settings(
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
