@@ -64,7 +64,10 @@ class MoveBody(BaseModel):
 
 
 class AlertBody(BaseModel):
-    """A case a person must look at. Times are UTC; `reason` is Danish, for staff."""
+    """A case a person must look at. Times are UTC; `reason` is Danish, for staff.
+
+    `remade`: raised after the database was restored for what was before; maybe told already.
+    """
 
     id: UUID
     kind: Kind
@@ -73,6 +76,7 @@ class AlertBody(BaseModel):
     since: datetime
     raised: datetime
     late: bool
+    remade: bool
     ended: datetime | None
     reason: str
     holder: PersonBody | None
@@ -207,6 +211,7 @@ def _alert(alert: reads.Alert) -> AlertBody:
         since=alert.since,
         raised=alert.raised,
         late=alert.late,
+        remade=alert.remade,
         ended=alert.ended,
         reason=alert.reason,
         holder=alert.holder and _person(alert.holder),

@@ -1,20 +1,67 @@
-"""A box joins: it brings the one-time secret of its CODE and is told how to reach the broker."""
+"""The boxes: listed with what is wrong with them; joining with the one-time secret of a CODE."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, StringConstraints
 
-from gateway.api.access import client_address, too_many
-from gateway.api.desk import Here
-from gateway.api.problems import Problem, answers
-from gateway.api.texts import Word
+from gateway.api.access import Asking, client_address, too_many
+from gateway.api.desk import Desk, Here
+from gateway.api.problems import ALWAYS, Problem, answers
+from gateway.api.texts import Limit, Word
 from gateway.api.throttle import TooOften
 from gateway.edges.joining import Account, Cannot, join
+from gateway.reads import edges as reads
+from gateway.reads.edges import Fault
 from gateway.store.boxes import WrongSecret
 
 router = APIRouter(tags=["boxes"])
+
+
+class CardBody(BaseModel):
+    """What a box said of its memory card: frames that a full one let go of, and when it was full.
+
+    `early` had their receipt and should have stayed `keep_days`; `given_up` were never sent.
+    """
+
+    keep_days: float | None
+    early: int
+    given_up: int
+    full: datetime | None
+
+
+class EdgeBody(BaseModel):
+    """A box. `contact` says since when it is in contact; else `lost` since when it is not.
+
+    `missing` frames in `holes` have not come although later ones have, and are asked for again;
+    `given_up` will never come. `card` is null while there is nothing to say of it.
+    `faults`: *missing*; *keeps_too_short*, *let_go_early*: a restored gateway could not be filled;
+    *gave_up*: a full card has cost frames.
+    """
+
+    edge: str
+    home: UUID | None
+    joined: datetime | None
+    contact: datetime | None
+    lost: datetime | None
+    lost_by: str | None
+    config: int
+    config_published: int
+    missing: int
+    holes: int
+    given_up: int
+    card: CardBody | None
+    faults: list[Fault]
+
+
+class EdgesBody(BaseModel):
+    """`next` is what to give as `after` for the following ones; null at the end."""
+
+    edges: list[EdgeBody]
+    next: str | None
 
 
 class Joining(BaseModel):
@@ -33,6 +80,22 @@ class AccountBody(BaseModel):
     ca: str | None
     username: str
     password: str
+
+
+@router.get("/edges", responses=ALWAYS)
+async def list_edges(
+    caller: Asking,
+    desk: Here,
+    after: Annotated[str | None, Query(pattern="^[a-z0-9-]{4,40}$")] = None,
+    limit: Limit = 50,
+) -> EdgesBody:
+    """The boxes, with their contact; those that have no home yet are seen by every district."""
+    found = await reads.edges(desk.pool, caller, after=after, limit=limit + 1)
+    shown = found[:limit]
+    return EdgesBody(
+        edges=[_edge(edge, desk) for edge in shown],
+        next=shown[-1].name if len(found) > limit else None,
+    )
 
 
 @router.post(
@@ -70,4 +133,29 @@ def _body(account: Account) -> AccountBody:
         ca=account.ca,
         username=account.edge,
         password=account.password,
+    )
+
+
+def _edge(edge: reads.Edge, desk: Desk) -> EdgeBody:
+    told = edge.keep_days is not None or edge.card_full is not None
+    card = CardBody(
+        keep_days=edge.keep_days,
+        early=edge.card_early,
+        given_up=edge.card_given_up,
+        full=edge.card_full,
+    )
+    return EdgeBody(
+        edge=edge.name,
+        home=edge.home,
+        joined=edge.joined,
+        contact=edge.contact,
+        lost=edge.lost,
+        lost_by=edge.lost_by,
+        config=edge.config,
+        config_published=edge.config_published,
+        missing=edge.missing,
+        holes=edge.holes,
+        given_up=edge.given_up,
+        card=card if told else None,
+        faults=edge.faults(desk.clock.now(), days_to_keep=desk.settings.days_to_keep),
     )

@@ -1,6 +1,5 @@
-"""Homes and boxes over HTTP: who lives where, and which box listens there."""
+"""Homes over HTTP: who lives where, and which box listens there."""
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -62,26 +61,6 @@ class NewHomeBody(BaseModel):
     citizens: Annotated[list[NewCitizenBody], Field(min_length=1, max_length=10)]
 
 
-class EdgeBody(BaseModel):
-    """A box. `contact` says since when it is in contact; else `lost` since when it is not."""
-
-    edge: str
-    home: UUID | None
-    joined: datetime | None
-    contact: datetime | None
-    lost: datetime | None
-    lost_by: str | None
-    config: int
-    config_published: int
-
-
-class EdgesBody(BaseModel):
-    """`next` is what to give as `after` for the following ones; null at the end."""
-
-    edges: list[EdgeBody]
-    next: str | None
-
-
 @router.get("/homes")
 async def list_homes(
     caller: Asking,
@@ -117,21 +96,6 @@ async def new_home(caller: Asking, desk: Here, home: NewHomeBody) -> HomeBody:
     return _home(await reads.home(desk.pool, caller, public))
 
 
-@router.get("/edges")
-async def list_edges(
-    caller: Asking,
-    desk: Here,
-    after: Annotated[str | None, Query(pattern="^[a-z0-9-]{4,40}$")] = None,
-    limit: Limit = 50,
-) -> EdgesBody:
-    """The boxes, with their contact; those that have no home yet are seen by every district."""
-    found = await reads.edges(desk.pool, caller, after=after, limit=limit + 1)
-    shown = found[:limit]
-    return EdgesBody(
-        edges=[_edge(edge) for edge in shown], next=shown[-1].name if len(found) > limit else None
-    )
-
-
 def _home(home: reads.Home) -> HomeBody:
     return HomeBody(
         id=home.public,
@@ -142,17 +106,4 @@ def _home(home: reads.Home) -> HomeBody:
             CitizenBody(id=one.public, name=one.name, address=one.address, phone=one.phone)
             for one in home.citizens
         ],
-    )
-
-
-def _edge(edge: reads.Edge) -> EdgeBody:
-    return EdgeBody(
-        edge=edge.name,
-        home=edge.home,
-        joined=edge.joined,
-        contact=edge.contact,
-        lost=edge.lost,
-        lost_by=edge.lost_by,
-        config=edge.config,
-        config_published=edge.config_published,
     )

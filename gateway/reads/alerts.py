@@ -69,6 +69,7 @@ class Alert:
     since: datetime
     raised: datetime
     late: bool
+    remade: bool
     ended: datetime | None
     reason: str
     holder: Person | None
@@ -80,7 +81,8 @@ class Alert:
 
 
 _ALERT = """
-    SELECT a.id, a.public, a.kind, a.state, a.since, a.raised, a.late, a.ended, a.reason,
+    SELECT a.id, a.public, a.kind, a.state, a.since, a.raised, a.late, a.remade, a.ended,
+           a.reason,
            a.outcome, a.outcome_text, a.version,
            a.citizen, c.public AS citizen_public, h.zone,
            CASE WHEN $3 THEN i.name END AS citizen_name,
@@ -211,6 +213,7 @@ def _alert(row: Row, findings: tuple[Finding, ...], moves: tuple[Move, ...]) -> 
         since=row["since"],
         raised=row["raised"],
         late=row["late"],
+        remade=row["remade"],
         ended=row["ended"],
         reason=row["reason"],
         holder=Person(public=row["holder_public"], name=row["holder_name"]) if held else None,

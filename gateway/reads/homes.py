@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from gateway.store.caller import Caller
@@ -32,20 +31,6 @@ class Home:
     citizens: tuple[Resident, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """A box. `contact` is when the present contact began, or None; `lost` when the last ended."""
-
-    name: str
-    home: UUID | None
-    joined: datetime | None
-    contact: datetime | None
-    lost: datetime | None
-    lost_by: str | None
-    config: int
-    config_published: int
-
-
 _HOMES = """
     SELECT h.id, h.public, d.name AS district, h.zone,
            (SELECT array_agg(e.name ORDER BY e.name) FROM edge e
@@ -66,21 +51,6 @@ _RESIDENTS = """
     WHERE c.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
       AND c.home = ANY ($4::integer[])
     ORDER BY c.id
-"""
-_EDGES = """
-    SELECT e.name, h.public AS home, e.joined, e.config_version AS config, e.config_published,
-           CASE WHEN l."to" IS NULL THEN l."from" END AS contact,
-           l."to" AS lost, l.ended_by AS lost_by
-    FROM edge e
-    LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
-    LEFT JOIN LATERAL (
-        SELECT c."from", c."to", c.ended_by FROM contact c
-        WHERE c.municipality = e.municipality AND c.edge = e.id
-        ORDER BY c."from" DESC LIMIT 1) l ON true
-    WHERE e.municipality = $1
-      AND ($2::integer[] IS NULL OR h.district IS NULL OR h.district = ANY ($2))
-      AND ($3::text IS NULL OR e.name > $3)
-    ORDER BY e.name LIMIT $4
 """
 
 
@@ -118,12 +88,6 @@ async def _whole(db: Pool, caller: Caller, rows: Sequence[Row]) -> list[Home]:
         )
         for row in rows
     ]
-
-
-async def edges(db: Pool, caller: Caller, *, after: str | None, limit: int) -> list[Edge]:
-    """At most `limit` boxes by name, those after `after`; also those not yet in a home."""
-    rows = await db.fetch(_EDGES, caller.municipality, caller.within, after, limit)
-    return [Edge(**dict(row)) for row in rows]
 
 
 def _by_home(rows: Iterable[Row]) -> defaultdict[int, list[Resident]]:

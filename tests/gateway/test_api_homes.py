@@ -302,31 +302,3 @@ async def test_a_made_up_continuation_is_refused(here: Office, after: str) -> No
 
     assert answer.status_code == 400
     assert answer.json()["type"] == "/problems/not-a-continuation"
-
-
-async def test_boxes_tell_their_contact(here: Office) -> None:
-    flat = await here.flat()
-    await here.owner.execute(
-        "INSERT INTO edge (municipality, name, home) VALUES ($1, 'box-1', $2), ($1, 'box-2', $2)",
-        flat.municipality,
-        flat.home,
-    )
-    await here.owner.execute(
-        """
-        INSERT INTO contact (municipality, edge, "from", "to", ended_by)
-        SELECT municipality, id, $1::timestamptz - interval '1 hour',
-               CASE name WHEN 'box-2' THEN $1::timestamptz END,
-               CASE name WHEN 'box-2' THEN 'lost' END FROM edge
-        """,
-        here.clock.now(),
-    )
-    technician = await here.as_("technician")
-
-    first = (await technician.get("/edges", params={"limit": 1})).json()
-    second = (await technician.get("/edges", params={"after": first["next"]})).json()
-
-    assert first["edges"][0]["lost"] is None
-    assert first["edges"][0]["contact"] is not None
-    assert second["edges"][0]["contact"] is None
-    assert second["edges"][0]["lost_by"] == "lost"
-    assert second["next"] is None
