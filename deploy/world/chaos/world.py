@@ -182,7 +182,10 @@ class World:
             (self.folder / name).mkdir(parents=True)
         self.receiver = await self._open.enter_async_context(Receiver())
         if self.mounts:
-            self._mount(self.folder / "centre" / "database", _DISK_OCTETS)
+            database = self.folder / "centre" / "database"
+            self._mount(database, _DISK_OCTETS)
+            kept = self.folder / "logs" / "database.log"
+            self._open.callback(shutil.copyfile, database / "log", kept)
         self.stack = await asyncio.to_thread(
             Stack.start,
             self.folder / "centre",
