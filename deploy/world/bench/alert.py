@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import statistics
 import time
@@ -106,10 +107,14 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         leg = Leg(shape=background, seconds=seconds, rate=asked.background)
         say("Making batches …")
         sending = await Sending.start(plan_for(started, leg), started.folder)
+        meter = started.meter(sender=sending.pid, boxes=pressing.pid, receiver=os.getpid())
+        meter.start()
+        begun = time.monotonic()
         try:
             sent, _ = await asyncio.gather(
                 sending.run(lambda said: say(_told(said, receiver))), _press(pressing)
             )
+            cores = meter.cores(time.monotonic() - begun)
         finally:
             await sending.stop()
         pressed = await presses_of(pressing, report)
@@ -126,6 +131,7 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         "draining": asked.draining,
         "drained": pressed.drained,
         "sender_cpu_us": _us(sent),
+        "cores": cores,
     }
 
 
@@ -156,7 +162,10 @@ def _shapes(asked: Asked) -> tuple[Shape, Shape]:
 async def start_pressing(
     started: Rig, *, shape: Shape, draining: int, presses: int, seconds: float
 ) -> tuple[Talking, Path]:
-    """Real boxes for the homes of a shape, joined and filled; and where their result will be."""
+    """Real boxes for the homes of a shape, joined and filled; and where their result will be.
+
+    Other homes' boxes that were started before on the same rig are not in their way.
+    """
     report = started.folder / "pressed.json"
     plan = Pressing(
         shape=shape,

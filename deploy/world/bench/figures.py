@@ -64,6 +64,10 @@ class Meter:
         """Seconds of CPU by name since `start`."""
         return {name: used - self.before[name] for name, used in self._cpu().items()}
 
+    def cores(self, seconds: float) -> dict[str, float]:
+        """How many processors each kept busy in so many seconds since `start`."""
+        return {name: round(used / seconds, 3) for name, used in self.seconds().items()}
+
     async def watching(self) -> None:
         """Look at the memory until cancelled."""
         while True:
