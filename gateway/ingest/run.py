@@ -41,6 +41,7 @@ class Sharing:
     topics: Sequence[str] = ("$share/gateway/edges/+/bulk",)
     expiry: int = 0
     keepalive: int = 10
+    session: type[Subscriber] = Subscriber
 
 
 SHARED = Sharing()
@@ -114,7 +115,8 @@ def _session(
     sharing: Sharing | None = None,
 ) -> Subscriber:
     """One of the three sessions of this process."""
-    return Subscriber(
+    kind = Subscriber if sharing is None else sharing.session
+    return kind(
         broker_of(settings),
         f"gateway-{name}",
         topics,

@@ -129,10 +129,9 @@ async def parts(where: OneDatabase, *, boxes: int = 1) -> AsyncGenerator[Parts]:
         yield Parts(pool, where, StillClock(datetime.fromtimestamp(NOON / 1_000, UTC)))
 
 
-def settings(where: OneDatabase, broker: RealBroker | None = None) -> Settings:
-    more: dict[str, Any] = {}
+def settings(where: OneDatabase, broker: RealBroker | None = None, **more: Any) -> Settings:
     if broker is not None:
-        more = {"broker_port": broker.gateway_port, "broker_password": GATEWAY_PASSWORD}
+        more |= {"broker_port": broker.gateway_port, "broker_password": GATEWAY_PASSWORD}
     return Settings(database=where.address, production=False, **more)
 
 
@@ -143,11 +142,12 @@ async def ingest(
     *,
     pipeline: type[Pipeline] = Pipeline,
     unsure: float = UNSURE,
+    **more: Any,
 ) -> AsyncGenerator[Health]:
-    """The whole stage against a real broker, on a clock that stands at noon."""
+    """The whole stage against a real broker, on a clock that stands at noon; `more` settings."""
     health = Health()
     clock = StillClock(datetime.fromtimestamp(NOON / 1_000, UTC))
-    stage = run(settings(where, broker), clock, health, pipeline=pipeline, unsure=unsure)
+    stage = run(settings(where, broker, **more), clock, health, pipeline=pipeline, unsure=unsure)
     task = asyncio.create_task(stage)
     try:
         yield health
@@ -163,8 +163,10 @@ class Box:
     def __init__(self, broker: RealBroker, name: str = "box-01") -> None:
         self.name = name
         self.received: list[tuple[str, bytes]] = []
+        self.answers: list[int] = []
+        """The broker's word on each message, in order: 0 success, 16 nobody takes it."""
         link = Link.to(f"mqtt://127.0.0.1:{broker.port}", edge=name, password=name)
-        self._line = Line(link, keepalive=30, arrived=self._arrive, acked=lambda _mid, _code: None)
+        self._line = Line(link, keepalive=30, arrived=self._arrive, acked=self._answer)
 
     async def __aenter__(self) -> Self:
         await self._line.open(will=state("lost"), trust_time=True)
@@ -185,6 +187,10 @@ class Box:
 
     def configs(self) -> list[Mapping[str, Any]]:
         return [json.loads(said) for topic, said in self.received if topic.endswith("/config")]
+
+    def _answer(self, mid: int | None, code: int) -> None:
+        if mid is not None:
+            self.answers.append(code)
 
     def _arrive(self, topic: str, payload: bytes) -> None:
         self.received.append((topic, payload))
