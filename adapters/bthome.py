@@ -46,6 +46,17 @@ def read(payload: bytes, frame: Frame, key: bytes | None = None) -> tuple[Observ
     return observations(packet, payload)
 
 
+def read_plain(payload: bytes) -> tuple[Observation, ...] | None:
+    """The observations of service data of a device without a key; None where it is encrypted.
+
+    Raises as `read` does.
+    """
+    if not payload or payload[0] & _ENCRYPTED or payload[0] >> 5 != _VERSION:
+        return None
+    start = 1 + _ADDRESS_LENGTH if payload[0] & _ADDRESS else 1
+    return observations(parse(payload, start), payload)
+
+
 def packet_of(payload: bytes, frame: Frame, key: bytes | None = None) -> Packet:
     """The objects of one advertisement's service data, with its packet id and counter."""
     if not payload:
@@ -67,7 +78,7 @@ def packet_of(payload: bytes, frame: Frame, key: bytes | None = None) -> Packet:
 def parse(payload: bytes, at: int) -> Packet:
     """The objects of a plain payload from `at` on; stops at the first that it cannot read."""
     packet = Packet()
-    found, seen, end = packet.found, 0, len(payload)
+    found, seen, twice, end = packet.found, 0, 0, len(payload)
     while at < end:
         object_id = payload[at]
         row = _TABLE[object_id]
@@ -85,11 +96,11 @@ def parse(payload: bytes, at: int) -> Packet:
         if object_id == PACKET_ID:
             packet.packet_id = payload[at]
         else:
-            packet.special = packet.special or bool(seen & bit)
+            twice |= seen & bit
             seen |= bit
             found.append(observe(object_id, payload[at:stop]))
         at = stop
-    packet.special = packet.special or bool(seen & _EVENT_BITS)
+    packet.special = bool(twice or seen & _EVENT_BITS)
     return packet
 
 

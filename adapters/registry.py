@@ -23,6 +23,10 @@ SERVICE_DATA: Mapping[str, Reader] = {
     bthome_v1.SERVICE_ENCRYPTED: bthome_v1.read_encrypted,
     dispenser.SERVICE: dispenser.read_advertisement,
 }
+PLAIN: Mapping[str, Callable[[bytes], tuple[Observation, ...] | None]] = {
+    bthome.SERVICE: bthome.read_plain,
+}
+"""Of those, the ones whose data says the same whoever sends it, as long as it is not encrypted."""
 MANUFACTURERS: Mapping[int, Reader] = {
     call_button.COMPANY: call_button.read,
 }
@@ -48,6 +52,15 @@ def read(frame: Frame, *, key: bytes | None = None) -> tuple[Observation, ...]:
     if reader is None:
         raise UnknownFormat(f"no adapter reads {frame.heard} {frame.uuid}")
     return reader(frame.value, frame, key)
+
+
+def plain(uuid: str, payload: bytes) -> tuple[Observation, ...] | None:
+    """What service data says whoever sends it: what `read` says of a frame with nothing else.
+
+    None where the device or its key matters. Raises as `read` does.
+    """
+    reader = PLAIN.get(uuid)
+    return None if reader is None else reader(payload)
 
 
 def is_call(frame: Frame) -> bool:

@@ -19,6 +19,7 @@ from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, Picture
 from gateway.ingest.missing import Find
 from gateway.store import frames, known, quarantine, reread, streams
+from gateway.store.copy import encoded
 from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown, Pool
 from gateway.store.reread import Aside, Outcome, Wanted
@@ -221,7 +222,7 @@ async def _keep(
     await frames.keep(
         db,
         [one for find in finds for one in find.messages],
-        [one for find in finds for one in find.rows],
+        [encoded(one) for find in finds for one in find.rows],
         [one for find in finds for one in find.details],
     )
     await quarantine.set_frames_aside(db, [one for find in finds for one in find.aside], now)

@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import ClockQuality, Kind, Observation
-from adapters.registry import read
+from adapters.registry import plain, read
 from gateway.ingest import times, unread
 from gateway.ingest.batches import Arrival, SpoiledFrame
 from gateway.ingest.known import Picture
-from gateway.store.frames import Detail, Message, ObservationRow, Record, UnplacedCall
+from gateway.store import copy
+from gateway.store.frames import Detail, Message, Record, UnplacedCall
 from gateway.store.known import Device, Edge, Stay, citizen
 from gateway.store.quarantine import AsideFrame, Counted
 from gateway.store.ranges import Range, add, holes, minus
@@ -28,7 +30,6 @@ _REASONS: Mapping[type[UnreadableFrame], str] = {
     MissingKey: "missing_key",
     UnknownFormat: "unknown_format",
 }
-_SMALLEST, _LARGEST = -(2**15), 2**15 - 1  # smallint
 
 
 @dataclass(slots=True)
@@ -39,17 +40,23 @@ class _Recorded:
     """
 
     frame: Frame
-    rows: list[ObservationRow] = field(default_factory=list[ObservationRow])
+    rows: list[bytes] = field(default_factory=list[bytes])
     details: list[Detail] = field(default_factory=list[Detail])
 
 
 @dataclass(slots=True)
 class _Part:
-    """What one new range of a stream was about."""
+    """What one new range of a stream was about; times in milliseconds since 1970."""
 
-    earliest: datetime | None = None
-    latest: datetime | None = None
+    earliest: int | None = None
+    latest: int | None = None
     citizens: set[int] = field(default_factory=set[int])
+
+    def at(self, occurred: int) -> None:
+        if self.earliest is None or occurred < self.earliest:
+            self.earliest = occurred
+        if self.latest is None or occurred > self.latest:
+            self.latest = occurred
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +78,8 @@ class Harvest:
 
     def __init__(self, picture: Picture, now_ms: int, *, driven: bool) -> None:
         self.messages: list[Message] = []
-        self.rows: list[ObservationRow] = []
+        self.rows: list[bytes] = []
+        """Observations as `copy` writes and reads them."""
         self.details: list[Detail] = []
         self.records: dict[Record, _Recorded] = {}
         self.aside: list[AsideFrame] = []
@@ -163,8 +171,8 @@ class Harvest:
                 stream=stream.id,
                 range=part,
                 batch=number,
-                earliest=about.earliest or self._now,
-                latest=about.latest or self._now,
+                earliest=self._now if about.earliest is None else times.moment(about.earliest),
+                latest=self._now if about.latest is None else times.moment(about.latest),
                 citizens=about.citizens,
             )
         )
@@ -188,8 +196,8 @@ class _Reader:
         self._edge = edge
         self._number = number
         self._now_ms = now_ms
-        self._now = times.moment(now_ms)
         self._driven = driven
+        self._end = copy.arrived(now_ms, number)
 
     def frames(self, part: Range, picture: Picture) -> _Part:
         """Read the frames of one range of sequence numbers."""
@@ -199,11 +207,31 @@ class _Reader:
             frame = arrival.frames[sequence - start]
             if isinstance(frame, SpoiledFrame):
                 self._aside(sequence, "", "not_a_frame", frame.detail, frame.payload)
-            elif device := picture.devices.get((municipality, frame.device)):
-                self._frame(sequence, frame, device, about)
-            else:
+            elif (device := picture.devices.get((municipality, frame.device))) is None:
                 self._unknown(frame)
+            elif not self._plain(frame, device, about):
+                self._frame(sequence, frame, device, about)
         return about
+
+    def _plain(self, frame: Frame, device: Device, about: _Part) -> bool:
+        """Take a frame of a placed device that says nothing but readings; False for any other.
+
+        That is nearly all that comes, so its rows are made of pieces that are known already.
+        """
+        if device.key is not None or len(frame.data) != 1 or frame.manufacturer:
+            return False
+        ((uuid, payload),) = frame.data.items()
+        readings = _readings(uuid, payload) if frame.heard == "advertisement" else None
+        if not readings:
+            return False
+        at, clock = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
+        if (whose := device.citizen(at)) is None:
+            return False
+        tail = copy.occurred(at, clock) + self._end
+        self._harvest.rows += [device.head + reading + tail for reading in readings]
+        about.at(at)
+        about.citizens.add(whose)
+        return True
 
     def _frame(self, sequence: int, frame: Frame, device: Device, about: _Part) -> None:
         try:
@@ -227,23 +255,18 @@ class _Reader:
         about: _Part,
     ) -> None:
         heard = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
-        heard_at = times.moment(heard[0])
         homeless: AsideFrame | None = None
         if any(observation.kind in CALLS for observation in observations):
             homeless = self._homeless(sequence, frame, observations)
         for observation in observations:
-            occurred, clock = heard_at, heard[1]
+            at, clock = heard
             if observation.occurred is not None:
                 at, clock = times.told(
                     observation.occurred, heard, self._now_ms, driven=self._driven
                 )
-                occurred = times.moment(at)
-            self._keep(frame, device, observation, occurred, clock)
-            if about.earliest is None or occurred < about.earliest:
-                about.earliest = occurred
-            if about.latest is None or occurred > about.latest:
-                about.latest = occurred
-            whose = device.citizen(occurred)
+            self._keep(frame, device, observation, at, clock)
+            about.at(at)
+            whose = device.citizen(at)
             if homeless is None and whose is not None:
                 about.citizens.add(whose)
                 continue
@@ -251,7 +274,7 @@ class _Reader:
                 _Doubt(
                     edge=self._edge,
                     device=device.id,
-                    occurred=occurred,
+                    occurred=times.moment(at),
                     about=about,
                     homeless=homeless if observation.kind in CALLS else None,
                 )
@@ -262,7 +285,7 @@ class _Reader:
         frame: Frame,
         device: Device,
         observation: Observation,
-        occurred: datetime,
+        at: int,
         clock: ClockQuality,
     ) -> None:
         rows, details = self._harvest.rows, self._harvest.details
@@ -273,29 +296,15 @@ class _Reader:
             if recorded.frame is not frame:
                 return
             rows, details = recorded.rows, recorded.details
-        code = observation.code
-        if code is not None and not _SMALLEST <= code <= _LARGEST:
-            details.append(self._detail(device, observation.kind, occurred, "code", str(code)))
-            code = None
-        rows.append(
-            (
-                device.id,
-                observation.kind,
-                occurred,
-                self._now,
-                clock,
-                observation.value,
-                code,
-                observation.quality,
-                self._number,
-            )
-        )
+        rows.append(device.head + _reading(observation) + copy.occurred(at, clock) + self._end)
+        if observation.code is not None and unread.small(observation.code) is None:
+            said = str(observation.code)
+            details.append(self._detail(device, observation.kind, at, "code", said))
         for name, value in observation.details.items():
-            details.append(self._detail(device, observation.kind, occurred, name, value))
+            details.append(self._detail(device, observation.kind, at, name, value))
 
-    def _detail(
-        self, device: Device, kind: Kind, occurred: datetime, name: str, value: str
-    ) -> Detail:
+    def _detail(self, device: Device, kind: Kind, at: int, name: str, value: str) -> Detail:
+        occurred = times.moment(at)
         return (device.id, kind, occurred, self._number, name, value.replace("\0", "�"))
 
     def _unknown(self, frame: Frame) -> None:
@@ -359,3 +368,29 @@ class _Reader:
             payload=payload,
             observed=observed,
         )
+
+
+@lru_cache(maxsize=16_384)
+def _readings(uuid: str, payload: bytes) -> tuple[bytes, ...] | None:
+    """The rows' parts of service data that says the same whoever sends it.
+
+    None, or nothing, where the frame must be looked at closer: a call, what stands elsewhere than
+    in the row, what cannot be read.
+    """
+    try:
+        observations = plain(uuid, payload)
+    except Exception:  # noqa: BLE001 - whatever is wrong, the closer look finds it again
+        return None
+    readings: list[bytes] = []
+    for one in observations or ():
+        if one.kind in CALLS or one.details or one.occurred is not None or one.record is not None:
+            return None
+        if one.code is not None and unread.small(one.code) is None:
+            return None
+        readings.append(copy.reading(one.kind, one.value, one.code, one.quality))
+    return tuple(readings)
+
+
+def _reading(observation: Observation) -> bytes:
+    code = unread.small(observation.code)
+    return copy.reading(observation.kind, observation.value, code, observation.quality)

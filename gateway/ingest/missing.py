@@ -8,7 +8,8 @@ from adapters.registry import VERSION
 from gateway.ingest import unread
 from gateway.ingest.batches import Arrival, Rejected
 from gateway.ingest.harvest import Harvest
-from gateway.store.frames import Detail, Message, ObservationRow
+from gateway.store.copy import ObservationRow, decoded
+from gateway.store.frames import Detail, Message
 from gateway.store.quarantine import AsideFrame
 from gateway.store.reread import Aside, Outcome
 from gateway.store.streams import Pending
@@ -40,7 +41,7 @@ def found(row: Aside, arrival: Arrival, harvest: Harvest, now: datetime) -> Find
         return Find(unchanged(row))
     return Find(
         _read(row),
-        [_at(one, now) for one in harvest.rows],
+        [_at(decoded(one), now) for one in harvest.rows],
         harvest.details,
         [(now, *message[1:]) for message in harvest.messages],
         harvest.aside,
@@ -71,8 +72,9 @@ def still(row: Aside, reason: str, detail: str) -> Outcome:
 
 
 def _of_frame(row: Aside, harvest: Harvest, now: datetime) -> Find:
-    places = unread.without([(one[1], one[6], one[5]) for one in harvest.rows], row.kept)
-    rows = [_at(harvest.rows[place], now) for place in places]
+    said = [decoded(one) for one in harvest.rows]
+    places = unread.without([(one[1], one[6], one[5]) for one in said], row.kept)
+    rows = [_at(said[place], now) for place in places]
     kinds = {one[1] for one in rows}
     details = [one for one in harvest.details if one[1] in kinds]
     kept = (*row.kept, *((one[1], one[6], one[5]) for one in rows))

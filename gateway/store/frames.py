@@ -4,15 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
+from gateway.store import copy
 from gateway.store.pool import Connection
 
 Message: TypeAlias = tuple[datetime, int, int, bytes]
 """received, stream, batch, payload."""
-
-ObservationRow: TypeAlias = tuple[
-    int, int, datetime, datetime, int, float | None, int | None, int, int
-]
-"""device, kind, occurred, received, clock, value, code, quality, batch."""
 
 Detail: TypeAlias = tuple[int, int, datetime, int, str, str]
 """device, kind, occurred, batch, name, value."""
@@ -23,18 +19,6 @@ Record: TypeAlias = tuple[int, int, int, datetime]
 UnplacedCall: TypeAlias = tuple[int, int, int, datetime]
 """municipality, citizen, device, occurred."""
 
-_MESSAGE = ("received", "stream", "batch", "payload")
-_OBSERVATION = (
-    "device",
-    "kind",
-    "occurred",
-    "received",
-    "clock",
-    "value",
-    "code",
-    "quality",
-    "batch",
-)
 _DETAIL = ("device", "kind", "occurred", "batch", "name", "value")
 _RECORD = """
     INSERT INTO device_record (municipality, device, number, device_time)
@@ -58,14 +42,17 @@ _UNPLACED = """
 async def keep(
     db: Connection,
     messages: Sequence[Message],
-    observations: Sequence[ObservationRow],
+    observations: Sequence[bytes],
     details: Sequence[Detail],
 ) -> None:
-    """Add the rows. The caller has the streams locked and advances them in this transaction."""
+    """Add the rows; observations are rows as `copy` writes them.
+
+    The caller has the streams locked and advances them in this transaction.
+    """
     if messages:
-        await db.copy_records_to_table("message", records=messages, columns=_MESSAGE)
+        await copy.messages(db, [copy.message(*one) for one in messages])
     if observations:
-        await db.copy_records_to_table("observation", records=observations, columns=_OBSERVATION)
+        await copy.observations(db, observations)
     if details:
         await db.copy_records_to_table("observation_detail", records=details, columns=_DETAIL)
 

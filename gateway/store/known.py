@@ -1,12 +1,17 @@
 """What ingest must know of boxes and devices: whose they are, from when to when, which key."""
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from gateway.store import copy
 from gateway.store.pool import Connection, Pool, Row
+
+_START = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 Address: TypeAlias = tuple[int, str]
 """A device by its municipality and its radio address."""
@@ -38,10 +43,21 @@ class Device:
     id: int
     key: bytes | None
     stays: tuple[Stay, ...]
+    head: bytes = field(init=False)
+    """How each of its rows begins."""
+    _spans: tuple[tuple[int, float, int], ...] = field(init=False)
+    """The placements in milliseconds since 1970."""
 
-    def citizen(self, at: datetime) -> int | None:
-        """Whom it spoke for at that time; None when it was not placed."""
-        return citizen(self.stays, at)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", copy.device(self.id))
+        object.__setattr__(self, "_spans", tuple(_span(stay) for stay in self.stays))
+
+    def citizen(self, at: int) -> int | None:
+        """Whom it spoke for at that time (milliseconds since 1970); None when it was not placed."""
+        for since, until, whose in self._spans:
+            if since <= at < until:
+                return whose
+        return None
 
 
 def citizen(stays: Iterable[Stay], at: datetime) -> int | None:
@@ -50,6 +66,16 @@ def citizen(stays: Iterable[Stay], at: datetime) -> int | None:
         if stay.since <= at and (stay.until is None or at < stay.until):
             return stay.citizen
     return None
+
+
+def _span(stay: Stay) -> tuple[int, float, int]:
+    until = math.inf if stay.until is None else _milliseconds(stay.until)
+    return _milliseconds(stay.since), until, stay.citizen
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Rounded up: whole milliseconds are then before and after the same as the moment itself."""
+    return -((_START - moment) // _MILLISECOND)
 
 
 _EDGES = """
