@@ -32,9 +32,9 @@ from tests.gateway.watching import (
 )
 
 
-def counting(pool: Pool, *, group: int = 50) -> tuple[Watch, Health]:
+def counting(pool: Pool, *, group: int = 50, most: int = 1000) -> tuple[Watch, Health]:
     health = Health()
-    return Watch(pool, StillClock(TEN), RuleBook(), health=health, group=group), health
+    return Watch(pool, StillClock(TEN), RuleBook(), health=health, group=group, most=most), health
 
 
 def judged(health: Health) -> float:
@@ -84,7 +84,7 @@ async def test_a_call_of_now_goes_before_the_calls_of_a_box_that_was_away_for_a_
     for days in range(30, 25, -1):
         await home.deliver([away], [press(old, TEN - timedelta(days=days))])
     await home.deliver([calling], [press(new)])
-    watch, _ = counting(pool, group=1)
+    watch, _ = counting(pool, group=1, most=3)
 
     await watch.judge_pending(("urgent",))
 
