@@ -16,6 +16,7 @@ from gateway.ingest.batches import LATEST_MS, Rejected, digest, edge_of, in_word
 from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.subscriber import Delivery, Subscriber
+from gateway.ingest.twins import Twins
 from gateway.store import contact
 from gateway.store.duty import HANGS
 from gateway.store.pool import Connection, DatabaseDown
@@ -118,6 +119,7 @@ class Contacts:
         self._broker_since = broker_since
         self._unsure = unsure
         self._awake = Awake()
+        self._twins = Twins()
         self._heard: dict[str, float] = {}
         self._kept: dict[str, int] = {}
         self._said: dict[str, _Said] = {}
@@ -242,6 +244,8 @@ class Contacts:
             else:
                 self._heard[name] = asyncio.get_running_loop().time()
                 self._running(name, state.config)
+                if self._twins.spoke(name, state.started):
+                    _log.warning("two boxes run under one name", edge=name)
             self._spoken(name, state)
         before = self._said.get(name)
         if before is None or before.word != state.state:

@@ -139,6 +139,9 @@ async def test_two_boxes_from_one_image_both_get_every_press_through(
         found = await counted(centre, [home, clone])
         assert (found.sent, found.lost, found.duplicated) == (1 + 4 * PRESSES, 0, 0)
         assert max(waits) < BOUND
+        said = (centre.stack.folder / "gateway.log").read_text()
+        assert f'"edge": "{home.box.edge}"' in said
+        assert "two boxes run under one name" in said
 
 
 async def test_two_boxes_of_one_name_that_have_nothing_to_say_do_not_fight(
