@@ -132,6 +132,7 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         "drained": pressed.drained,
         "sender_cpu_us": _us(sent),
         "cores": cores,
+        "complaints": started.complaints(say),
     }
 
 

@@ -96,6 +96,7 @@ async def _measured(started: Rig, asked: _Asked, say: Say) -> dict[str, Any]:
         **_counts(counted),
         "message_shape": _shape(default.leg.shape),
         "rows": {one.leg.shape.frames_a_message: _row(one, copies) for one in rows},
+        "complaints": started.complaints(say),
         "settings": await _durability(started, counted.stored),
     }
 

@@ -77,6 +77,7 @@ def shape_for(
     frames_a_message: int,
     run: str,
     press_every: int = PRESS_EVERY,
+    first: int = 0,
 ) -> Shape:
     """Enough frames for so many seconds at `most` observations a second; not yet placed in time."""
     wanted = round(seconds * most / PER_FRAME / homes)
@@ -88,6 +89,7 @@ def shape_for(
         until=0,
         run=run,
         press_every=press_every,
+        first=first,
     )
 
 

@@ -19,6 +19,7 @@ from deploy.world.stack import CommandFailed
 BENCHES: Mapping[str, str] = {
     "ingest": "from MQTT to rows that are stored and judged, against bare COPY",
     "alert": "from a press at a box to its notice, while telemetry pours in",
+    "growth": "how both change with homes, stored rows and streams, as a table and a picture",
     "outage": "a country comes back: its backlog drains while people press",
 }
 """Each benchmark, which is a module here, and what it measures."""

@@ -51,7 +51,7 @@ def shape_from_text(text: str) -> Shape:
     return Shape(**json.loads(text))
 
 
-def _made(shape: Shape, part: int, of: int, at_once: int) -> Iterator[bytes]:
+def made(shape: Shape, part: int, of: int, at_once: int) -> Iterator[bytes]:
     now, end = time.time_ns() // 1_000_000, shape.first + shape.homes
     for start in range(shape.first, end, at_once):
         numbers = range(start + part, min(start + at_once, end), of)
@@ -63,7 +63,7 @@ def _made(shape: Shape, part: int, of: int, at_once: int) -> Iterator[bytes]:
 
 def _main() -> None:
     text, part, of, at_once = sys.argv[1:]
-    for one in _made(shape_from_text(text), int(part), int(of), int(at_once)):
+    for one in made(shape_from_text(text), int(part), int(of), int(at_once)):
         sys.stdout.buffer.write(one)
     sys.stdout.buffer.flush()
 

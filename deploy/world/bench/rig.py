@@ -77,7 +77,7 @@ class Rig:
         """Start a stage and wait until all its parts work. Raises NotReady."""
         file = self._file(name)
         words = ("deploy.world.bench.stage", stage, str(file))
-        process = await asyncio.to_thread(self.stack.start_program, name, *words)
+        process = await asyncio.to_thread(self.stack.start_program, f"gateway-{name}", *words)
         self.stages[name] = process
         await asyncio.to_thread(process.wait_until, file.with_suffix(".up").exists)
         said, until = await self._said(name), time.monotonic() + _PATIENCE
@@ -91,6 +91,13 @@ class Rig:
     async def counters(self, name: str) -> Mapping[str, float]:
         """What a stage has counted since its start. Raises NotReady when it has ended."""
         return (await self._said(name))["counted"]
+
+    def complaints(self, say: Callable[[str], None]) -> int:
+        """How often the gateway logged an error, or a stage ended; the first ones are said."""
+        found = self.stack.complaints()
+        for one in found[:3]:
+            say(f"  the gateway complains: {one}")
+        return len(found)
 
     def meter(self, **others: int) -> Meter:
         """A meter of the stages, the broker and the database, and other processes by name."""
