@@ -17,6 +17,7 @@ async def test_every_press_is_told_while_telemetry_pours_in_and_boxes_drain() ->
     assert (figures["observations_lost"], figures["observations_duplicated"]) == (0, 0)
     assert (figures["findings_missing"], figures["findings_surplus"]) == (0, 0)
     assert figures["drained"]
+    assert figures["complaints"] == 0
     assert figures["background_per_s"] > 0
     assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
 
