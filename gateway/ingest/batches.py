@@ -1,5 +1,6 @@
 """Reads what a box sent, strictly; what is wrong with it is said in words, never raised further."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -10,16 +11,15 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.frame import FORMAT, LANES, Batch, Frame, Lane
+from gateway.ingest import wire
+from gateway.ingest.wire import LATEST_MS, LONGEST_UPTIME
 
 LARGEST_MESSAGE = 60_000
 """Bytes of one message; boxes cut their batches to fit, and our broker takes 65 536 a packet."""
 MOST_FRAMES = 2_000
 HIGHEST_SEQUENCE = 2**53 - 1
 """What every JSON reader keeps exactly."""
-LATEST_MS = 2**42
-"""Milliseconds since 1970, in the year 2109: no clock that runs is later."""
 
-_LONGEST_UPTIME = 10.0**10
 _LONGEST_NAME = 64
 _LONGEST_REASON = 500
 _KEPT_OF_TOO_LARGE = 4_096
@@ -70,19 +70,12 @@ def read_batch(topic: str, payload: bytes) -> Arrival:
     edge, lane = _place(topic)
     if len(payload) > LARGEST_MESSAGE:
         raise Rejected("too_large", f"{len(payload)} bytes; {LARGEST_MESSAGE} are allowed")
-    frames: Sequence[Frame | SpoiledFrame]
-    try:
-        batch = _BATCH.validate_json(payload, strict=True)
-        frames = batch.frames
-    except ValidationError as bad:
-        batch, frames = _frame_by_frame(payload, bad)
+    batch, frames = _read(payload)
     if batch.format != FORMAT:
         raise Rejected("wrong_format", f"batch format {batch.format}; this gateway reads {FORMAT}")
     if batch.edge != edge:
         raise Rejected("other_edge", f"a batch of {batch.edge[:_LONGEST_NAME]} on {topic}")
     stream = _checked(batch, len(frames))
-    if not all(isinstance(frame, Frame) and _is_sane(frame) for frame in frames):
-        frames = [_sane(frame) for frame in frames]
     return Arrival(
         topic=topic,
         edge=edge,
@@ -92,6 +85,25 @@ def read_batch(topic: str, payload: bytes) -> Arrival:
         frames=frames,
         payload=payload,
     )
+
+
+def _read(payload: bytes) -> tuple[Batch, Sequence[Frame | SpoiledFrame]]:
+    """Raises Rejected."""
+    with contextlib.suppress(wire.NotSure):
+        batch = wire.read(payload)
+        return batch, batch.frames
+    return _read_strictly(payload)
+
+
+def _read_strictly(payload: bytes) -> tuple[Batch, Sequence[Frame | SpoiledFrame]]:
+    """Raises Rejected."""
+    frames: Sequence[Frame | SpoiledFrame]
+    try:
+        batch = _BATCH.validate_json(payload, strict=True)
+        frames = batch.frames
+    except ValidationError as bad:
+        batch, frames = _frame_by_frame(payload, bad)
+    return batch, [_sane(frame) for frame in frames]
 
 
 def edge_of(topic: str) -> str:
@@ -172,7 +184,7 @@ def _checked(batch: Batch, frames: int) -> UUID:
         raise Rejected("not_a_batch", "neither frames nor gone")
     if not all(1 <= first <= last <= HIGHEST_SEQUENCE for first, last in ranges):
         raise Rejected("not_a_batch", f"sequence numbers are not within 1 to {HIGHEST_SEQUENCE}")
-    if not (0 <= batch.sent_at <= LATEST_MS and 0 <= batch.clock.uptime <= _LONGEST_UPTIME):
+    if not (0 <= batch.sent_at <= LATEST_MS and 0 <= batch.clock.uptime <= LONGEST_UPTIME):
         raise Rejected("not_a_batch", "sent_at or clock.uptime is not a time")
     try:
         return UUID(batch.stream)
@@ -182,7 +194,7 @@ def _checked(batch: Batch, frames: int) -> UUID:
 
 def _is_sane(frame: Frame) -> bool:
     """Compared so that what is not a number fails."""
-    return 0 <= frame.at <= LATEST_MS and 0 <= frame.uptime <= _LONGEST_UPTIME
+    return 0 <= frame.at <= LATEST_MS and 0 <= frame.uptime <= LONGEST_UPTIME
 
 
 def _sane(frame: Frame | SpoiledFrame) -> Frame | SpoiledFrame:
