@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import subprocess
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.frame import Clock, Frame
 from adapters.observation import ClockQuality, Kind
@@ -36,6 +35,13 @@ class NoClaim(Again):
     async def claim(self, db: Connection, rows: Collection[Aside]) -> set[int]:
         del db
         return {row.id for row in rows}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Refusals with their locals on the screen take seconds to draw."""
+    with capture_logs():
+        yield
 
 
 @pytest.fixture
@@ -283,25 +289,27 @@ async def test_without_the_mark_the_next_run_stores_twice(ingest: Parts) -> None
     assert await times_stored(ingest) == {2}
 
 
+@pytest.mark.slow
 async def test_killed_in_the_middle_it_is_run_again_and_stores_once(ingest: Parts) -> None:
     await many(ingest)
-    kills = 0
-    for _ in range(20):
+    kills, said = 0, ""
+    while "observations stored" not in said:
         before = await done(ingest)
-        run = subprocess.Popen(  # noqa: ASYNC220 - it is killed
+        with subprocess.Popen(  # noqa: ASYNC220 - it is killed
             [GATEWAY_COMMAND, "reread"],
             env=environment(database=ingest.where.address, production="false"),
             stdout=subprocess.PIPE,
             text=True,
-        )
-        while run.poll() is None and await done(ingest) <= before:  # noqa: ASYNC110 - a process
-            await asyncio.sleep(0.01)
-        if run.poll() is None and kills < 3:
-            os.kill(run.pid, signal.SIGKILL)
-            kills += 1
-        said, _ = await asyncio.to_thread(run.communicate)
-        if "observations stored" in said:
-            break
+        ) as run:
+            try:
+                while run.poll() is None and await done(ingest) <= before:  # noqa: ASYNC110 - a process
+                    await asyncio.sleep(0.01)
+                if run.poll() is None and kills < 3:
+                    run.kill()
+                    kills += 1
+                said, _ = await asyncio.to_thread(run.communicate)
+            finally:
+                run.kill()
 
     assert kills >= 1
     assert await times_stored(ingest) == {1}
@@ -312,6 +320,7 @@ async def done(ingest: Parts) -> int:
     return row["n"]
 
 
+@pytest.mark.slow
 async def test_the_command_lists_and_then_tells_how_it_went(ingest: Parts) -> None:
     await ingest.store(batch([sealed(1), sealed(2), door(data={"fcd2": b"\x40\xff"})]), b"garbage")
     await give_key(ingest)
