@@ -59,6 +59,13 @@ def test_a_silence_ends_when_contact_returns() -> None:
     )
 
 
+def test_a_box_in_contact_is_not_silent_because_our_clock_was_put_back_meanwhile() -> None:
+    """What ended by the clock that was ahead seems to have begun after what is open now."""
+    ahead = contact(CUT + timedelta(minutes=2), end=CUT + timedelta(minutes=3))
+
+    assert judge(CUT + timedelta(hours=1), ahead, contact(CUT)).findings == ()
+
+
 def test_two_boxes_of_a_home_are_two_subjects() -> None:
     contacts = (contact(end=CUT, name="box-b"), contact(), contact(end=CUT, name="box-c"))
 
