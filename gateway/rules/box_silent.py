@@ -45,7 +45,7 @@ def judge(window: Window, settings: Settings) -> Judgement:
 
 
 def _silences(contacts: Iterable[Contact]) -> Iterator[tuple[Contact, datetime | None]]:
-    # The open one is the last, also when our clock was put back and it seems to begin before another.
+    # The open one is the last, also when our clock was put back and it seems to begin earlier.
     in_order = sorted(contacts, key=lambda one: (one.name, one.end is None, one.start))
     for _, group in groupby(in_order, lambda one: one.name):
         of_box = list(group)
