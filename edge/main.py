@@ -29,9 +29,10 @@ from edge.spool import Spool, SpoolFailed, SpoolFull
 from edge.status import SPOOL, read_status, write_status
 from edge.uplink import Uplink
 
-OK, FAILED, USAGE, NOT_JOINED, NO_GATEWAY, REFUSED, WRONG_GATEWAY, TAKEN = range(8)
+OK, FAILED, USAGE, NOT_JOINED, NO_GATEWAY, REFUSED, WRONG_GATEWAY, TAKEN, TROUBLE = range(9)
 """Exit codes: 2 for settings and usage, 3 before joining, 4 try again, 5 get a new code,
-6 another gateway answers, 7 an agent is running already; 1 is everything else, restarted."""
+6 another gateway answers, 7 an agent is running already, 8 `status` tells of a trouble; 1 is
+everything else, restarted."""
 
 _TROUBLES: dict[type[Exception], tuple[int, str]] = {
     BadSetting: (USAGE, "a setting is wrong"),
@@ -69,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="hear, keep and send until stopped")
     run.set_defaults(command=_run)
-    status = commands.add_parser("status", help="what waits, and whether all is well")
+    status = commands.add_parser(
+        "status", help="what waits, and whether all is well (0) or not (8)"
+    )
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
     joining = commands.add_parser("join", help="get this box's identity from the gateway")
@@ -110,10 +113,9 @@ def _tell(words: str) -> None:
 
 
 def _status(settings: Settings, asked: argparse.Namespace) -> int:
-    status = read_status(settings.home)
-    text = status.as_json() if asked.json else status.as_text(settings.make_clock().now())
-    sys.stdout.write(f"{text}\n")
-    return OK
+    status, now = read_status(settings.home), settings.make_clock().now()
+    sys.stdout.write(f"{status.as_json() if asked.json else status.as_text(now)}\n")
+    return TROUBLE if status.troubles(now) else OK
 
 
 def _run(settings: Settings, _: argparse.Namespace) -> int:

@@ -21,6 +21,10 @@ STATUS = "status.json"
 SPOOL = "spool.sqlite"
 """The spool's name in the home folder."""
 
+_RECENT = timedelta(days=3)
+"""How long a full card is a trouble: so long must a restored gateway be able to be filled."""
+_LONG = timedelta(hours=1)
+
 Depths = Mapping[Lane, tuple[int, int | None]]
 
 
@@ -47,6 +51,21 @@ class Status:
         card = {"card_full": self.cost and asdict(self.cost)}
         return json.dumps(about | lanes | card | {"agent": dict(self.said)})
 
+    def troubles(self, now: datetime) -> list[str]:
+        """What somebody should look at, a few words each; nothing when all is well."""
+        recent = self.cost is not None and _since(self.cost.at, now) < _RECENT
+        waits = [oldest for _, oldest in self.depths.values() if oldest is not None]
+        found = {
+            "it has not joined": self.edge is None,
+            "the agent does not run": not self.running,
+            "the agent has no connection": self.running and not self.said.get("connected"),
+            "the radio is silent": self.running and self.said.get("reader") == "silent",
+            "a configuration was refused": bool(self.said.get("refused")),
+            "the memory card was full": recent or bool(self.said.get("unkept")),
+            "frames wait for long": any(_since(oldest, now) > _LONG for oldest in waits),
+        }
+        return [words for words, true in found.items() if true]
+
     def as_text(self, now: datetime) -> str:
         """A few lines for a person at the box."""
         lines = [
@@ -57,7 +76,10 @@ class Status:
             f"config   version {self.said.get('config', 0)}{self._refused()}",
         ]
         lines += [_lane(lane, *self.depths[lane], now) for lane in self.depths]
-        return "\n".join(lines + self._card(now))
+        lines += self._card(now)
+        if troubles := self.troubles(now):
+            lines.append(f"trouble  {'; '.join(troubles)}")
+        return "\n".join(lines)
 
     def _since(self, now: datetime) -> str:
         written = self.said.get("at")
@@ -161,6 +183,9 @@ def _lane(lane: Lane, depth: int, oldest: int | None, now: datetime) -> str:
     return f"{lane:<8} {depth} {waits}{age}"
 
 
+def _since(at: int, now: datetime) -> timedelta:
+    return now - datetime.fromtimestamp(at / 1000, UTC)
+
+
 def _ago(at: int, now: datetime) -> str:
-    then = datetime.fromtimestamp(at / 1000, UTC)
-    return f"{timedelta(seconds=max(0, int((now - then).total_seconds())))} ago"
+    return f"{timedelta(seconds=max(0, int(_since(at, now).total_seconds())))} ago"

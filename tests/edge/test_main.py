@@ -18,7 +18,7 @@ from deploy.runtime.certificate import certificate
 from deploy.runtime.paths import ROOT
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Advertisement, Peripheral
-from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, USAGE
+from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, TROUBLE, USAGE
 from edge.spool import Spool
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import EPOCH, SOON, gateway
@@ -105,6 +105,7 @@ async def test_a_press_on_the_button_leaves_the_box_as_a_batch(
     assert there.states[-1]["keepalive"] == 30
     assert code == OK
     said = json.loads(status[1])
+    assert status[0] == OK
     assert (said["running"], said["edge"], said["urgent"]["depth"]) == (True, BOX, 0)
     assert (said["agent"]["connected"], said["agent"]["config"]) == (True, 3)
 
@@ -235,9 +236,10 @@ async def test_frames_of_another_box_are_not_sent_under_this_ones_name(
 async def test_the_status_of_a_box_that_never_ran_can_be_asked(tmp_path: Path) -> None:
     ended, said, _ = await edge("status", home=tmp_path)
 
-    assert ended == OK
+    assert ended == TROUBLE
     assert "has not joined" in said
     assert "not running" in said
+    assert "trouble  it has not joined; the agent does not run" in said
 
 
 @pytest.mark.parametrize("command", ["--help", "run --help", "status --help", "join --help"])
