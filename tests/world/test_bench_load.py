@@ -15,7 +15,16 @@ from adapters.registry import read
 from deploy.world.bench import making, packets
 from deploy.world.bench.homes import CALL, SLOTS, address, is_encrypted, key
 from deploy.world.bench.legs import one_after_another, shape_for
-from deploy.world.bench.load import A_DAY, KINDS, PER_FRAME, Message, Shape, messages, stream_of
+from deploy.world.bench.load import (
+    A_DAY,
+    KINDS,
+    PER_FRAME,
+    Message,
+    Shape,
+    equal_share,
+    messages,
+    stream_of,
+)
 from gateway.ingest import times
 
 NOW = 1_790_000_000_000
@@ -89,7 +98,8 @@ def test_at_most_three_in_ten_payloads_are_equal_to_an_earlier_one() -> None:
 
     equal = len(said) - len(set(said))
 
-    assert 0.15 < equal / len(said) <= 0.3
+    assert equal / len(said) == pytest.approx(equal_share(len(said)), abs=0.02)
+    assert equal_share(len(said)) < equal_share(3_000_000) < 0.3
 
 
 def test_a_tenth_is_encrypted_and_every_adapter_reads_all_of_it() -> None:

@@ -14,7 +14,7 @@ from deploy.world.bench.copying import USUAL, Rows, connected, copied_per_s, sto
 from deploy.world.bench.figures import is_flat, settled
 from deploy.world.bench.homes import ENCRYPTED_EVERY
 from deploy.world.bench.legs import Leg, Outcome, Say, one_after_another, ride, shape_for
-from deploy.world.bench.load import PER_FRAME, Shape
+from deploy.world.bench.load import PER_FRAME, Shape, equal_share
 from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
 
 _MOST = {1: 40_000, 25: 120_000, 200: 200_000}
@@ -94,7 +94,7 @@ async def _measured(started: Rig, asked: _Asked, say: Say) -> dict[str, Any]:
     return {
         **figures(default, copies),
         **_counts(counted),
-        "message_shape": _shape(default.leg.shape),
+        "message_shape": _shape(default.leg.shape, sum(default.sent.frames.values())),
         "rows": {one.leg.shape.frames_a_message: _row(one, copies) for one in rows},
         "complaints": started.complaints(say),
         "settings": await _durability(started, counted.stored),
@@ -223,12 +223,13 @@ def _counts(counted: counting.Count) -> dict[str, int]:
     return {"stored_all": said.pop("stored"), **said}
 
 
-def _shape(shape: Shape) -> dict[str, Any]:
+def _shape(shape: Shape, frames: int) -> dict[str, Any]:
     return {
         "boxes": shape.homes,
         "frames_a_message": shape.frames_a_message,
         "observations_a_frame": PER_FRAME,
         "encrypted": 1 / ENCRYPTED_EVERY,
+        "equal_payloads": round(equal_share(frames), 3),
         "tls": False,
     }
 

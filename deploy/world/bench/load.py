@@ -9,16 +9,26 @@ press of a placed call button among 1 000 observations, which must become a find
 import random
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import expm1
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from adapters.observation import Kind
 from deploy.world.bench import packets
-from deploy.world.bench.homes import CALL, SLOTS, address, edge_name, is_encrypted, key
+from deploy.world.bench.homes import (
+    CALL,
+    ENCRYPTED_EVERY,
+    SLOTS,
+    address,
+    edge_name,
+    is_encrypted,
+    key,
+)
 
 PER_FRAME = 1.5
 """Observations of a frame, on average."""
@@ -43,6 +53,8 @@ _ALONE, _ALONE_OR_VALUE, _WITH_TEMPERATURE = 0.24, 0.50, 0.75
 _TEMPERATURE, _VOLTAGE = 0.43, 0.49
 """Shares of the frames, cumulated: its own kind alone (nearly always said before); temperature,
 voltage or battery alone; its own kind with temperature; voltage and temperature."""
+_CELSIUS_VALUES, _VOLT_VALUES = 5_000, 1_600
+"""Hundredths of a degree from -10, millivolts from 2 000."""
 _OWN, _BATTERY, _VOLT, _CELSIUS = range(1 + len(KINDS))
 _WEIGHTS = tuple(accumulate(slot.weight for slot in SLOTS))
 _SALT = b"\xd2\xfc"
@@ -126,12 +138,12 @@ class Told:
         value = bytes((own, draw() < 0.5))  # noqa: PLR2004 - on as often as off
         if share < _ALONE:
             return value, (_OWN,)
-        celsius = b"\x02" + int(draw() * 5_000 - 1_000).to_bytes(2, "little", signed=True)
+        celsius = b"\x02" + int(draw() * _CELSIUS_VALUES - 1_000).to_bytes(2, "little", signed=True)
         if share < _TEMPERATURE:
             return celsius, (_CELSIUS,)
         if _ALONE_OR_VALUE <= share < _WITH_TEMPERATURE:
             return celsius + value, (_OWN, _CELSIUS)
-        volt = b"\x0c" + int(2_000 + draw() * 1_600).to_bytes(2, "little")
+        volt = b"\x0c" + int(2_000 + draw() * _VOLT_VALUES).to_bytes(2, "little")
         if share < _VOLTAGE:
             return volt, (_VOLT,)
         if share < _ALONE_OR_VALUE:
@@ -162,6 +174,36 @@ class Told:
 
 _SPREAD_MS = 2 * (_GAP_MS - _SHORTEST_GAP_MS)
 _ALL_SLOTS = range(len(SLOTS))
+
+
+def equal_share(frames: int) -> float:
+    """The share of so many frames' payloads that are expected to equal an earlier one.
+
+    At most three in ten up to some four million frames; beyond that there are not enough readings
+    of one value and an 8-bit packet id left that nobody has sent.
+    """
+    plain = frames * (1 - 1 / ENCRYPTED_EVERY)
+    own = Counter[int]()
+    for slot in SLOTS:
+        own[slot.object] += slot.weight
+    every = own.total()
+    classes = [
+        *((_ALONE * weight / every, 2) for weight in own.values()),
+        (_TEMPERATURE - _ALONE, _CELSIUS_VALUES),
+        (_VOLTAGE - _TEMPERATURE, _VOLT_VALUES),
+        (_ALONE_OR_VALUE - _VOLTAGE, 101),
+        *(
+            ((_WITH_TEMPERATURE - _ALONE_OR_VALUE) * weight / every, 2 * _CELSIUS_VALUES)
+            for weight in own.values()
+        ),
+        (1 - _WITH_TEMPERATURE, _CELSIUS_VALUES * _VOLT_VALUES),
+    ]
+    return sum(_equal(share * plain, values * 256) for share, values in classes) / max(1, frames)
+
+
+def _equal(draws: float, values: int) -> float:
+    """Of so many draws of equally likely values, those that were drawn before."""
+    return draws - values * -expm1(-draws / values)
 
 
 def stream_of(shape: Shape, home: int) -> UUID:
