@@ -1,6 +1,6 @@
 """One citizen on the desk: what is loaded, what is found, what must be written."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,7 @@ class Desk:
     ) -> None:
         self.claimed = claimed
         self.citizen = claimed.citizen
-        self.starts: Mapping[str, datetime] = {rule.name: changed - rule.window for rule in rules}
+        self.starts = {rule.name: changed - rule.window for rule in rules}
         self.kept: Sequence[Kept] = ()
         self.made = Review()
         self.next: datetime | None = None
@@ -35,17 +35,18 @@ class Desk:
         self._alerts: Sequence[Alert] = ()
         self._judged: list[Judged] = []
 
+    def look_back_to(self, due: datetime) -> None:
+        """Begin windows before a deadline that nobody kept: what should have been seen then."""
+        for rule in self._rules:
+            self.starts[rule.name] = min(self.starts[rule.name], due - rule.window)
+
     def look_back(self, kept: Iterable[Kept]) -> bool:
         """Begin windows before what a rule does not know yet; whether any begins earlier now."""
+        before = dict(self.starts)
         unknown = [one for one in kept if one.state == "unknown"]
-        before = self.starts
-        self.starts = {
-            rule.name: min(
-                [before[rule.name]]
-                + [one.since - rule.window for one in unknown if one.rule == rule.name]
-            )
-            for rule in self._rules
-        }
+        for rule in self._rules:
+            since = [one.since - rule.window for one in unknown if one.rule == rule.name]
+            self.starts[rule.name] = min([self.starts[rule.name], *since])
         return self.starts != before
 
     def judge(self, known: Facts, book: RuleBook, failing: Failing) -> None:

@@ -50,6 +50,9 @@ class Judging:
             return
         people = {desk.citizen: desk.claimed for desk in desks}
         before = await claims.deadlines(db, people)  # before the facts: see set_deadlines
+        for desk in desks:
+            if desk.citizen in before:
+                desk.look_back_to(before[desk.citizen].due)
         kept = await findings.kept(db, {desk.citizen: desk.starts for desk in desks})
         if older := [desk for desk in desks if desk.look_back(kept[desk.citizen])]:
             kept |= await findings.kept(db, {desk.citizen: desk.starts for desk in older})

@@ -154,7 +154,8 @@ class House:
     async def due(self, citizen: Citizen, at: datetime) -> None:
         await self.db.execute(
             "INSERT INTO deadline VALUES ($1, $2, $3)"
-            " ON CONFLICT (municipality, citizen) DO UPDATE SET due = EXCLUDED.due",
+            " ON CONFLICT (municipality, citizen)"
+            " DO UPDATE SET due = LEAST(deadline.due, EXCLUDED.due)",
             citizen.municipality,
             citizen.number,
             at,

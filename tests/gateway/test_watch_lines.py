@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from gateway.store.pool import Pool
 from tests.gateway.days import local
 from tests.gateway.house import House
@@ -36,6 +38,28 @@ async def test_a_night_is_one_case_and_its_end_is_a_deadline(home: House, pool: 
     (alert,) = await home.alerts()
     assert (alert["raised"], alert["ended"]) == (first, clock.at)
     assert "åbnet 2 gange natten til den 11. januar" in alert["reason"]
+    assert await home.rows("SELECT * FROM deadline") == []
+
+
+@pytest.mark.parametrize("heard_of_again", [False, True])
+async def test_a_night_ends_though_nobody_watched_for_two_days_after_it(
+    home: House, pool: Pool, *, heard_of_again: bool
+) -> None:
+    citizen = await home.citizen()
+    door = await home.placed(citizen, "door", "entré")
+    first = local("2027-01-10 23:10")
+    watch, clock = watching(pool, first)
+    await home.deliver([citizen], [opened(door, first)])
+    await until_quiet(watch)
+
+    clock.at = local("2027-01-13 12:00")
+    if heard_of_again:
+        await home.deliver([citizen], [opened(door, clock.at)])
+        await watch.judge_pending(("urgent",))
+    await until_quiet(watch)
+
+    (alert,) = await home.alerts()
+    assert alert["ended"] == local("2027-01-11 06:00")
     assert await home.rows("SELECT * FROM deadline") == []
 
 
