@@ -4,8 +4,9 @@ An input is made of bytes, texts, numbers and lists, so that it can be kept in a
 own literal and read back. A target raises for an input that it should have withstood.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,12 @@ from adapters.frame import Frame, encode_frame
 from adapters.observation import Observation
 from edge.config import BadConfig, read_config
 from edge.receipt import BadReceipt, read_receipt
+from gateway.ingest import wire
 from gateway.ingest.batches import (
     HIGHEST_SEQUENCE,
     MOST_FRAMES,
     Rejected,
+    SpoiledFrame,
     digest,
     kept_bytes,
     read_batch,
@@ -31,6 +34,7 @@ from gateway.ingest.contact import read_state
 from gateway.ingest.refusal import halves
 from tests.frames import BUTTON, frame
 from tests.fuzz import hostile
+from tests.gateway.test_wire import STRICT, same
 
 _FRAME = TypeAdapter(Frame)
 _SMALLINT = range(-(2**15), 2**15)
@@ -60,8 +64,20 @@ def batch(said: tuple[str, bytes]) -> None:
     assert not arrival.frames or 1 <= arrival.batch.first <= arrival.last <= HIGHEST_SEQUENCE
     if len(arrival.frames) > 1:
         first, second = halves(arrival)
-        assert [*first.frames, *second.frames] == list(arrival.frames)
+        assert _told([*first.frames, *second.frames]) == _told(arrival.frames)
         assert (first.batch.first, second.last) == (arrival.batch.first, arrival.last)
+
+
+def wire_reader(said: tuple[str, bytes]) -> None:
+    """What the fast reader takes the strict one takes as well, with the same values."""
+    with contextlib.suppress(wire.NotSure):
+        fast = wire.read(said[1])
+        assert same(fast, STRICT.validate_json(said[1], strict=True))
+
+
+def _told(frames: Sequence[Frame | SpoiledFrame]) -> list[str]:
+    """What frames say, whichever of the two readers made them."""
+    return [repr(one) if isinstance(one, SpoiledFrame) else encode_frame(one) for one in frames]
 
 
 def adapters(said: tuple[bytes, bytes | None]) -> None:
@@ -72,12 +88,28 @@ def adapters(said: tuple[bytes, bytes | None]) -> None:
     except ValidationError:
         return
     registry.is_call(heard)
+    observations, _ = _outcome(lambda: registry.read(heard, key=key))
+    storable(observations or ())
+    if heard.heard == "advertisement" and len(heard.data) == 1 and not heard.manufacturer:
+        plain(heard)
+
+
+def plain(heard: Frame) -> None:
+    """Service data that says the same whoever sends it says what the whole frame says."""
+    ((uuid, payload),) = heard.data.items()
+    said = _outcome(lambda: registry.plain(uuid, payload))
+    assert said == (None, None) or said == _outcome(lambda: registry.read(heard))
+
+
+def _outcome(
+    read: Callable[[], tuple[Observation, ...] | None],
+) -> tuple[tuple[Observation, ...] | None, str | None]:
+    """The observations, and why they are not all."""
     try:
-        observations = registry.read(heard, key=key)
+        return read(), None
     except UnreadableFrame as unreadable:
         _explained(str(unreadable))
-        observations = unreadable.partial
-    storable(observations)
+        return unreadable.partial, str(unreadable)
 
 
 def _explained(*words: str) -> None:
@@ -146,6 +178,7 @@ def _every() -> Mapping[str, Target]:
     ]
     found = [
         Target("batch", st.tuples(hostile.topics, hostile.messages), batch),
+        Target("wire", st.tuples(hostile.topics, hostile.messages), wire_reader),
         Target("batch_noise", st.tuples(hostile.topics, hostile.noise), batch),
         *(Target(f"adapter_{what}", _of(where, what), adapters) for where, what in places),
         Target("adapters_together", st.tuples(hostile.frames, _KEYS), adapters),

@@ -10,7 +10,7 @@ from adapters import registry
 from tests.fuzz import hostile
 from tests.fuzz.targets import TARGETS, Target
 
-COUNT = 80
+COUNT = 60
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
