@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     )
     database_owner: SecretStr = Field(
         default=SecretStr(""),
-        description="whole address, with the user who owns the schema: for migrate, people, edges",
+        description="whole address, with the user who owns the schema: for migrate, people, edges, "
+        "restored",
     )
     broker_host: str = Field(default="127.0.0.1", description="the broker's host")
     broker_port: int = Field(default=1883, ge=1, le=65535, description="the broker's port")

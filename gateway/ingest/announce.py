@@ -84,6 +84,8 @@ class Announcer:
             if follows == str(now.id) or (follows is None and not self._is_new_to(edge, now)):
                 del self._news[edge]
             elif self._time() - self._told.get(edge, -ASKED_EVERY) >= ASKED_EVERY:
+                if edge in self._told:
+                    _log.warning("told, but not followed: gateway restored forgotten?", edge=edge)
                 self._told[edge] = self._time()
                 del self._news[edge]
                 yield edge
