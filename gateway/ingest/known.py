@@ -16,6 +16,9 @@ from gateway.store.pool import Connection, DatabaseDown, Pool
 
 _LONGEST = 60.0
 """Seconds that anything is remembered, should an announcement have been missed."""
+MOST = 300_000
+"""Devices remembered at a time, about 75 MB: a country has 78 000 different ones in a minute, and
+a box may invent as many as it likes."""
 _AGAIN = 1.0
 _ADDRESS = re.compile("[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 
@@ -45,8 +48,9 @@ class Known:
     While the database's announcements cannot be heard, nothing is remembered.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, most: int = MOST) -> None:
         self._pool = pool
+        self._most = most
         self._picture = Picture()
         self._hears = False
         self._epoch: UUID | None = None
@@ -99,7 +103,8 @@ class Known:
         return picture.edges[name]
 
     def _current(self) -> Picture:
-        if not self._hears or time.monotonic() - self._picture.since > _LONGEST:
+        full = len(self._picture.devices) > self._most
+        if full or not self._hears or time.monotonic() - self._picture.since > _LONGEST:
             self._picture = Picture()
         return self._picture
 
