@@ -27,7 +27,7 @@ from gateway.store.ranges import add
 from gateway.store.streams import Stream
 
 _AGAIN = 0.5
-_GATHERS = 0.2
+_GATHERS = 0.5
 
 
 class AsksNoLedger(Harvest):

@@ -10,6 +10,7 @@ STAGES = ("ingest", "second ingest", "watch", "notify", "api")
 """The gateway's processes; telemetry is shared by the two that take it in."""
 HOUSES = ("house 1", "house 2", "house 3", "house 4")
 WIRES = ("boxes to broker", "gateway to broker", "gateway to database")
+_TIME_TO_START = 2.5
 _SPOILED = (
     "cut",
     "cut one",
@@ -100,16 +101,18 @@ def plan(rounds: int, seed: int, saboteur: str | None = None) -> Sequence[Round]
     """The rounds; the same for the same arguments."""
     rng = random.Random(f"chaos {seed}")  # noqa: S311 - play
     cards = _dealt(rng, menu(saboteur))
-    return [_round(number, *next(cards), rng) for number in range(1, rounds + 1)]
+    # what is to be found out must have had the time to start again since it was last killed
+    slower = 1.0 if saboteur is None else _TIME_TO_START
+    return [_round(number, *next(cards), rng, slower=slower) for number in range(1, rounds + 1)]
 
 
-def _round(number: int, fault: str, target: str, rng: random.Random) -> Round:
+def _round(number: int, fault: str, target: str, rng: random.Random, *, slower: float) -> Round:
     return Round(
         number=number,
         fault=fault,
         target=target,
         seconds=round(rng.choice((0.1, 0.3, 0.6, 1.0, 1.5, 3.0)) * rng.uniform(0.7, 1.3), 2),
-        pause=round(rng.uniform(0.3, 1.7), 2),
+        pause=round(rng.uniform(0.3, 1.7) * slower, 2),
         draw=rng.random(),
     )
 
