@@ -11,17 +11,23 @@ from edge.run import Place, Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How a lane sends: messages in flight, frames in one, and seconds to wait for a receipt."""
+    """How a lane sends: messages in flight, frames in one, and seconds to wait for a receipt.
+
+    `patience` at first, doubled to `longest` while none comes. Where receipts come but slowly,
+    twice as long as the last one took, up to `slowest`: a country that comes back makes a queue
+    of minutes at the gateway, and every batch sent again before its turn would make it longer.
+    """
 
     in_flight: int
     frames: int
     patience: float
     longest: float
+    slowest: float
 
 
 PACES: Mapping[Lane, Pace] = {
-    "urgent": Pace(in_flight=8, frames=100, patience=3, longest=5),
-    "bulk": Pace(in_flight=1, frames=250, patience=10, longest=60),
+    "urgent": Pace(in_flight=8, frames=100, patience=3, longest=5, slowest=5),
+    "bulk": Pace(in_flight=1, frames=250, patience=10, longest=60, slowest=120),
 }
 """One bulk message at most, so that a call never queues behind telemetry on its way.
 
@@ -43,11 +49,12 @@ class Waiting(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Sent:
-    """A batch on its way: published at `at` on the loop's clock, receipted or not."""
+    """A batch on its way: published at `at` on the loop's clock, the first time at `since`."""
 
     run: Run
     lane: Lane
     at: float
+    since: float
     due: float
     mid: int = 0
     acknowledged: bool = False
@@ -67,6 +74,8 @@ class Sender:
         self._after: Place | None = None
         self._failures = 0
         self._not_before = 0.0
+        self._took = 0.0
+        self._since: dict[tuple[str, int], float] = {}
         self._stubborn: tuple[tuple[str, int], int] | None = None
 
     def next(self, spool: Waiting, now: float, *, octets: int) -> Sent | None:
@@ -82,13 +91,18 @@ class Sender:
         if run is None:
             return None
         self._after = run.following
-        sent = Sent(run=run, lane=self.lane, at=now, due=now + self._wait(self._pace.patience))
+        since = self._since.setdefault(_name(run), now)
+        due = now + self._wait(self._patience())
+        sent = Sent(run=run, lane=self.lane, at=now, since=since, due=due)
         self.sent.append(sent)
         return sent
 
-    def receipted(self, spool: Waiting) -> None:
+    def receipted(self, spool: Waiting, now: float) -> None:
         """A receipt came: let go of what it covers. Anything stored is a sign of life."""
-        self.sent = [sent for sent in self.sent if spool.waits(sent.run)]
+        left = [sent for sent in self.sent if spool.waits(sent.run)]
+        took = [_took(sent, now) for sent in self.sent if sent not in left]
+        self._took = max(took, default=self._took)
+        self.sent, self._since = left, {_name(sent.run): sent.since for sent in left}
         self.alive()
 
     def alive(self) -> None:
@@ -99,6 +113,7 @@ class Sender:
     def refused(self, sent: Sent, now: float, *, away: bool) -> None:
         """The broker gives this batch to nobody, `away`: because nobody is there. Later again."""
         if sent in self.sent:
+            self._since.pop(_name(sent.run), None)  # its next sending is the first
             self._again(None if away else sent, now, pause=self._wait(1))
 
     def expire(self, now: float) -> bool:
@@ -110,7 +125,7 @@ class Sender:
 
     def reset(self) -> None:
         """A new connection: nothing is in flight, all without a receipt leaves again."""
-        self.sent, self._after = [], None
+        self.sent, self._after, self._since = [], None, {}
         self.alive()
 
     def wakes(self) -> float | None:
@@ -129,7 +144,7 @@ class Sender:
         """Behind a batch that never gets a receipt, so that it cannot hold up all the others."""
         if late is None:
             return None
-        name = (late.run.stream, late.run.first)
+        name = _name(late.run)
         times = self._stubborn[1] + 1 if self._stubborn and self._stubborn[0] == name else 1
         self._stubborn = name, times
         if times < _STUBBORN:
@@ -137,7 +152,24 @@ class Sender:
         self._stubborn = None
         return late.run.following
 
+    def _patience(self) -> float:
+        return max(self._pace.patience, min(2 * self._took, self._pace.slowest))
+
     def _wait(self, seconds: float) -> float:
         """Longer at every failure, and never in step with the other boxes."""
-        grown: float = min(seconds * 2.0 ** min(self._failures, 10), self._pace.longest)
+        longest = max(self._pace.longest, seconds)
+        grown: float = min(seconds * 2.0 ** min(self._failures, 10), longest)
         return grown * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
+
+
+def _name(run: Run) -> tuple[str, int]:
+    return run.stream, run.first
+
+
+def _took(sent: Sent, now: float) -> float:
+    """How long a receipt takes, in seconds.
+
+    Of a batch that was sent twice nobody knows to which of the two it answers: the wait that was
+    long enough is kept for the next batch, as TCP does (Karn's algorithm).
+    """
+    return now - sent.at if sent.at == sent.since else (sent.due - sent.at) / 2

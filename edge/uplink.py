@@ -205,7 +205,7 @@ class Uplink:
         if self.spool.epoch != before:
             self.tell()  # the gateway need not announce itself again
         for sender in self._senders.values():
-            sender.receipted(self.spool)
+            sender.receipted(self.spool, asyncio.get_running_loop().time())
 
     def _check_answers(self, now: float) -> None:
         oldest = next(iter(self._unacknowledged.values()), None)

@@ -85,7 +85,7 @@ def test_a_receipt_ends_the_waiting_at_once(spool: Spool) -> None:
     sender.refused(sent, 0.0, away=True)
 
     spool.receipt({sent.run.stream: [(1, 1)]}, epoch=EPOCH)
-    sender.receipted(spool)
+    sender.receipted(spool, 0.0)
     spool.append(heard(2), "bulk")
 
     assert leaves(sender, spool, 0.0) == [(2, 2)]
@@ -105,7 +105,7 @@ def test_a_batch_that_never_gets_a_receipt_does_not_hold_up_the_others_for_ever(
             if sent_range[0] > 1:
                 stream = sender.sent[0].run.stream
                 spool.receipt({stream: [sent_range]}, epoch=EPOCH)
-                sender.receipted(spool)
+                sender.receipted(spool, now)
 
     assert {(1, 250), (251, 500), (501, 600)} <= set(seen)
     assert spool.depth() == 250
@@ -120,6 +120,50 @@ def test_after_everything_is_receipted_the_next_frame_leaves_without_a_pause(
         spool.append(heard(number), "urgent")
         assert leaves(sender, spool, number) == [(number, number)]
         spool.receipt({sender.sent[0].run.stream: [(1, number)]}, epoch=EPOCH)
-        sender.receipted(spool)
+        sender.receipted(spool, number)
         assert leaves(sender, spool, number) == []
         assert sender.wakes() is None
+
+
+def sendings(sender: Sender, spool: Spool, begun: float, takes: float) -> int:
+    """How often the next batch leaves until its receipt, which comes so many seconds after."""
+    spool.append(heard(1), sender.lane)
+    times, now = 0, begun
+    while now < begun + takes:
+        sender.expire(now)
+        times += len(leaves(sender, spool, now))
+        now += 0.5
+    run = sender.sent[0].run
+    spool.receipt({run.stream: [(1, run.last)]}, epoch=EPOCH)
+    sender.receipted(spool, now)
+    return times
+
+
+def test_where_receipts_come_slowly_a_batch_is_not_sent_again_before_its_turn(
+    spool: Spool,
+) -> None:
+    """A country comes back: the gateway works, with a queue of most of a minute before it."""
+    sender = bulk()
+
+    first, *others = [sendings(sender, spool, 100.0 * n, takes=40) for n in range(5)]
+
+    assert first > 1, "nobody could know"
+    assert others[1:] == [1, 1, 1]
+
+
+def test_after_one_quick_receipt_patience_is_short_again(spool: Spool) -> None:
+    sender = bulk()
+    for number in range(4):
+        sendings(sender, spool, 100.0 * number, takes=40)
+    sendings(sender, spool, 1_000.0, takes=0.5)
+
+    spool.append(heard(1), "bulk")
+    leaves(sender, spool, 2_000.0)
+
+    assert sender.sent[0].due - 2_000 <= 10 * 1.25
+
+
+def test_a_call_is_sent_again_every_few_seconds_however_slow_receipts_are(spool: Spool) -> None:
+    sender = urgent()
+    for number in range(4):
+        assert sendings(sender, spool, 100.0 * number, takes=40) >= 40 // (5 * 1.25)
