@@ -10,7 +10,7 @@ STAGES = ("ingest", "second ingest", "watch", "notify", "api")
 """The gateway's processes; telemetry is shared by the two that take it in."""
 HOUSES = ("house 1", "house 2", "house 3", "house 4")
 WIRES = ("boxes to broker", "gateway to broker", "gateway to database")
-_TIME_TO_START = 2.5
+_TIME_TO_START = 3.0
 _SPOILED = (
     "cut",
     "cut one",
@@ -101,7 +101,7 @@ def plan(rounds: int, seed: int, saboteur: str | None = None) -> Sequence[Round]
     """The rounds; the same for the same arguments."""
     rng = random.Random(f"chaos {seed}")  # noqa: S311 - play
     cards = _dealt(rng, menu(saboteur))
-    # what is to be found out must have had the time to start again since it was last killed
+    # what is to be found out must have had the time to do its work since it was last killed
     slower = 1.0 if saboteur is None else _TIME_TO_START
     return [_round(number, *next(cards), rng, slower=slower) for number in range(1, rounds + 1)]
 

@@ -36,6 +36,8 @@ async def play(world: World, rounds: Sequence[Round], say: Say) -> Counter[str]:
                 task = group.create_task(one_round(one))
                 running.add(task)
                 task.add_done_callback(running.discard)
+                if world.saboteur is not None:
+                    await task  # it must have worked for a while before it is struck again
                 await asyncio.sleep(one.pause)
                 while len(running) >= AT_ONCE:
                     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
