@@ -11,9 +11,13 @@ from gateway.store.pool import DatabaseDown, Pool
 
 
 class Bell:
-    """Rings when a channel is notified. A hint, never the only way: whoever waits also polls."""
+    """Rings when a channel is notified. A hint, never the only way: whoever waits also polls.
 
-    def __init__(self) -> None:
+    With `about` it rings only for announcements of that, and for those that say nothing.
+    """
+
+    def __init__(self, about: str | None = None) -> None:
+        self._about = about
         self._rung = asyncio.Event()
         self.lost = False
 
@@ -31,20 +35,24 @@ class Bell:
     def ring(self, *_: object) -> None:
         self._rung.set()
 
+    def announced(self, _db: object, _pid: int, _channel: str, said: object) -> None:
+        if self._about is None or said in ("", self._about):
+            self.ring()
+
     def lose(self, *_: object) -> None:
         self.lost = True
         self._rung.set()
 
 
 @asynccontextmanager
-async def listening(pool: Pool, *channels: str) -> AsyncGenerator[Bell]:
+async def listening(pool: Pool, *channels: str, about: str | None = None) -> AsyncGenerator[Bell]:
     """A bell on a connection of its own. Raises DatabaseDown."""
-    bell = Bell()
+    bell = Bell(about)
     async with pool.acquire() as db:
         db.add_termination_listener(bell.lose)
         try:
             for channel in channels:
-                await db.add_listener(channel, bell.ring)
+                await db.add_listener(channel, bell.announced)
             yield bell
         finally:
             # thrown away: whoever is cancelled while it is busy could not ask it to be quiet

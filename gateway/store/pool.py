@@ -102,6 +102,7 @@ async def connect(settings: Settings, stage: Stage, *, most: int = 10) -> AsyncG
         timeout=_CONNECTING,
         command_timeout=60,
         init=set_up,
+        reset=_as_it_was if stage == "watch" else None,
         server_settings={
             "application_name": f"trygport-{stage}",
             **_SETTINGS,
@@ -136,6 +137,13 @@ async def connect_to(dsn: str) -> AsyncGenerator["asyncpg.Connection[Row]"]:
             yield connection
         finally:
             await connection.close()
+
+
+async def _as_it_was(_: object) -> None:
+    """Nothing to undo when a connection is given back: watch changes no session.
+
+    The usual reset is a question to the server, and a call would wait for it.
+    """
 
 
 async def set_up(connection: "asyncpg.Connection[Row]") -> None:

@@ -67,7 +67,8 @@ _SIDE_BY_SIDE: tuple[tuple[Sequence[Lane], bool], ...] = (
 async def _work(
     watch: Watch, pool: Pool, clock: Clock, *, lanes: Sequence[Lane], due: bool
 ) -> None:
-    async with listening(pool, "pending") as bell:
+    about = None if clock.driven else lanes[0] if lanes else "deadlines"
+    async with listening(pool, "pending", about=about) as bell:
         while True:
             rounds = [await watch.judge_due()] if due else []
             if clock.driven and any(one.done for one in rounds):
