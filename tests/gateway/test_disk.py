@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.runtime.services import Broker, Database
+from deploy.runtime.services import Broker, Database, OneDatabase
 from gateway.health import Health
 from gateway.store.migrate import migrate
 from tests.conftest import GATEWAY_PASSWORD
@@ -24,6 +25,8 @@ SIZE = 300
 LEAST = 60_000_000
 NOBODY_TAKES_IT = 16
 DISK = "ingest bulk: disk"
+GATEWAY = ("gateway-urgent", "gateway-bulk", "gateway-config")
+USERS = {**dict.fromkeys(GATEWAY, GATEWAY_PASSWORD), "box-01": "box-01"}
 
 
 @pytest.fixture
@@ -63,8 +66,7 @@ def small(disk: Path, tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    users = dict.fromkeys(("gateway-urgent", "gateway-bulk", "gateway-config"), GATEWAY_PASSWORD)
-    started = Broker.start(tmp_path / "broker", passwords={**users, "box-01": "box-01"})
+    started = Broker.start(tmp_path / "broker", passwords=USERS)
     yield started
     started.stop()
 
@@ -137,6 +139,40 @@ async def test_a_disk_that_is_full_all_the_same_corrupts_nothing_and_work_goes_o
         "SELECT count(*) AS n, count(DISTINCT occurred) AS d FROM observation WHERE kind = 2",
     )
     assert row == {"n": 50_000, "d": 50_000}
+
+
+async def test_a_broker_whose_disk_is_full_carries_on_and_starts_again(
+    fresh_database: OneDatabase, disk: Path, tmp_path: Path
+) -> None:
+    """It is a wire: what it could not save is sent again by who has no receipt. It says nothing."""
+    await furnish(fresh_database.dsn())
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    (folder / "store").symlink_to(disk)
+    broker = Broker.start(folder, passwords=USERS)
+    async with ingest(fresh_database, broker) as health:
+        await until(lambda: health.ready)
+        fill(disk, free=0)
+        os.kill(broker.pid, signal.SIGUSR1)  # save now (mosquitto(8))
+        await until((disk / "mosquitto.db").exists)
+        assert await answered(broker)
+
+        await asyncio.to_thread(broker.kill)
+        await until(lambda: not health.ready)
+        await asyncio.to_thread(broker.restart)
+
+        await until(lambda: health.ready)
+        assert await answered(broker)
+    broker.stop()
+
+
+async def answered(broker: Broker) -> bool:
+    """Whether a call gets its receipt."""
+    call = batch([press(7)])
+    async with Box(broker) as box:
+        box.say(call)
+        await until(lambda: call.stream in streams(box))
+    return True
 
 
 def refused(box: Box) -> bool:
