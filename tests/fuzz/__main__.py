@@ -25,6 +25,7 @@ from deploy.runtime.services import Database, OneDatabase, scratch_folder
 from gateway import log
 from gateway.store.migrate import migrate
 from tests.fuzz import hostile, stream
+from tests.fuzz.mutants import EACH, mutants
 from tests.fuzz.targets import TARGETS, Target
 
 KEPT = RUNTIME / "fuzz"
@@ -104,9 +105,9 @@ def _chunk(target: Target, seed: int) -> tuple[int, Path | None]:
     @given(target.inputs)
     def run(said: Any) -> None:
         nonlocal done
-        done += 1
-        last[0] = said
-        target.withstand(said)
+        for last[0] in (said, *mutants(said, 0 if target.name == STREAM else EACH)):
+            done += 1
+            target.withstand(last[0])
 
     try:
         run()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from adapters import registry
 from tests.fuzz import hostile
+from tests.fuzz.mutants import mutants
 from tests.fuzz.targets import TARGETS, Target
 
 COUNT = 60
@@ -24,7 +25,8 @@ def test_a_target_withstands(target: Target) -> None:
     )
     @given(target.inputs)
     def run(said: Any) -> None:
-        target.withstand(said)
+        for one in (said, *mutants(said, 5)):
+            target.withstand(one)
 
     run()
 
