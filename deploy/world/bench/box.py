@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import socket
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from deploy.world.bench import packets
 from deploy.world.bench.homes import PASSWORD
 from deploy.world.bench.load import COLUMNS, Message
+from edge.lanes import PACES
 
 KEEPALIVE = 60
 STATE_EVERY = 300.0
@@ -20,6 +22,7 @@ READ = 1 << 16
 
 _STATE_NUMBER, _SUBSCRIBE_NUMBER = 2, 9
 _PATIENCE = 10.0
+_PACE = PACES["bulk"]
 
 
 class Refused(Exception):
@@ -44,9 +47,22 @@ class Box:
     last: int = 0
     """The last sequence number sent."""
     sent_at: float = 0.0
+    """When the one in flight was sent first."""
+    due: float = 0.0
+    """When it is sent again, should no receipt come."""
+    again: int = 0
+    """How often it was."""
+    took: float = 0.0
+    """Seconds that the last receipt took."""
     observations: int = 0
     tally: bytes = bytes(COLUMNS * 4)
     is_idle: bool = True
+
+    def wait(self, now: float) -> None:
+        """Wait for the receipt as long as a real box would (edge/lanes.py)."""
+        patience = max(_PACE.patience, min(2 * self.took, _PACE.slowest))
+        grown = min(patience * 2.0**self.again, max(_PACE.longest, patience))
+        self.due = now + grown * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
 
     def leave(self) -> None:
         """Say good-bye."""

@@ -28,8 +28,6 @@ from deploy.world.bench.plan import Plan
 
 _PING_EVERY = 30
 """Seconds; half of the boxes' keepalive."""
-_PATIENCE = 10.0
-"""Seconds without a receipt after which a batch is sent again (edge/lanes.py)."""
 _AGAIN = 1.0
 """Seconds after which a batch is tried again that the broker gave to nobody."""
 _LOOK, _TELL, _SECOND = 0.005, 0.5, 1.0
@@ -204,13 +202,14 @@ class Sender:
     def _refused(self, box: Box) -> None:
         """Nobody is there to take it: as a box would, try again after about a second."""
         self.refusals += 1
-        box.sent_at = min(box.sent_at, time.monotonic() - _PATIENCE + _AGAIN)
+        box.due = min(box.due, time.monotonic() + _AGAIN)
 
     def _receipted(self, box: Box) -> None:
         if box.message is not None:
             self.receipted += box.message.observations
-            self._seconds.append(time.monotonic() - box.sent_at)
-            box.message = None
+            box.took = time.monotonic() - box.sent_at
+            self._seconds.append(box.took)
+            box.message, box.again = None, 0
             self._in_flight -= 1
 
     def _next(self, box: Box) -> bytes:
@@ -227,6 +226,7 @@ class Sender:
         self._held -= len(message.packet)
         self._in_flight += 1
         box.is_idle, box.sent_at = False, time.monotonic()
+        box.wait(box.sent_at)
         box.last += message.frames
         box.observations += message.observations
         box.tally = message.tally
@@ -262,8 +262,9 @@ class Sender:
 
     def _send_again(self, now: float) -> None:
         for box in self._boxes.values():
-            if box.message is not None and now - box.sent_at > _PATIENCE:
-                box.sent_at = now
+            if box.message is not None and now > box.due:
+                box.again += 1
+                box.wait(now)
                 self.again += 1
                 self._write(box, box.message.packet)
 
