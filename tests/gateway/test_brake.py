@@ -15,6 +15,7 @@ from deploy.runtime.services import Broker, OneDatabase
 from gateway.health import Health
 from gateway.ingest.brake import Brake, Braked, Tally
 from gateway.ingest.pipeline import Pipeline
+from gateway.store.quarantine import MOST_FRAMES, MOST_MESSAGES
 from tests.conftest import GATEWAY_PASSWORD
 from tests.frames import BUTTON, NOON, batch, door, press
 from tests.gateway.ingest_home import Box, Parts, delivery, furnish, ingest, look, parts, until
@@ -169,19 +170,48 @@ async def test_a_format_of_tomorrow_from_boxes_that_were_understood_counts(here:
     assert row["n"] == 3, "nothing more was set aside"
 
 
-async def test_no_more_than_a_thousand_messages_of_a_box_are_kept_on_one_day(here: Parts) -> None:
-    junk = [b"garbage %d" % number for number in range(1_005)]
+async def used_up(here: Parts, what: str, kept: int) -> None:
+    """So many of this box were set aside today."""
+    await here.rows(
+        "INSERT INTO aside_today (topic, what, day, kept)"
+        " VALUES ('edges/box-01/urgent', $1, $2, $3) RETURNING topic",
+        what,
+        here.clock.now().date(),
+        kept,
+    )
 
-    for first in range(0, len(junk), 201):
-        await here.store(*junk[first : first + 201])
+
+async def test_no_more_than_a_thousand_messages_of_a_box_are_kept_on_one_day(here: Parts) -> None:
+    junk = [b"garbage %d" % number for number in range(8)]
+    await used_up(here, "message", MOST_MESSAGES - 5)
+
+    await here.store(*junk[:2])
+    await here.store(*junk[2:])
     await here.store(*junk[:3])
 
-    (row,) = await here.rows("SELECT * FROM quarantine WHERE reason = 'too_many'")
-    assert (row["count"], row["payload"]) == (5, None)
-    (kept,) = await here.rows(
-        "SELECT count(*) AS n, sum(count) AS times FROM quarantine WHERE payload IS NOT NULL"
+    rows = await here.rows(
+        "SELECT reason, payload IS NULL AS counted, count(*) AS n, sum(count) AS times"
+        " FROM quarantine GROUP BY reason, counted ORDER BY reason"
     )
-    assert kept == {"n": 1_000, "times": 1_003}
+    assert rows == [
+        {"reason": "not_json", "counted": False, "n": 5, "times": 8},
+        {"reason": "too_many", "counted": True, "n": 1, "times": 3},
+    ]
+
+
+async def test_beyond_a_days_share_unreadable_frames_are_only_counted(here: Parts) -> None:
+    await used_up(here, "frame", MOST_FRAMES - 1)
+    odd = [door(data={"fcd2": b"\x40\xff"}, at=NOON + number) for number in range(3)]
+
+    told = await here.store(batch(odd))
+    here.clock.at += timedelta(days=1)
+    await here.store(batch(odd))
+
+    assert told, "they have a receipt all the same"
+    rows = await here.rows(
+        "SELECT reason, sum(count) AS n FROM quarantine GROUP BY reason ORDER BY reason"
+    )
+    assert rows == [{"reason": "too_many", "n": 2}, {"reason": "unreadable", "n": 4}]
 
 
 @pytest.fixture
