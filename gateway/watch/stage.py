@@ -1,9 +1,10 @@
 """The stage: workers that judge what is urgent, what is due and what is telemetry, side by side."""
 
 import asyncio
+import functools
 import random
 from collections.abc import Sequence
-from time import process_time
+from time import monotonic, process_time
 from typing import Any
 
 from adapters.frame import LANES, Lane
@@ -14,7 +15,7 @@ from gateway.rules.all import ALL_RULES
 from gateway.rules.finding import BadSettings, Rule
 from gateway.settings import Settings
 from gateway.store import claims
-from gateway.store.bell import listening
+from gateway.store.bell import Bell, listening
 from gateway.store.pool import Pool, connect
 from gateway.store.rules import newest
 from gateway.store.sweep import START, sweep, sweep_newest
@@ -23,6 +24,8 @@ from gateway.watch.rounds import Watch
 
 _POLL, _DRIVEN_POLL, _HELD = 1.0, 0.02, 0.02
 """Seconds between looks when nothing rings: usually, on a driven clock, when others hold it all."""
+_QUIET = 0.1
+"""Seconds without a bell after which nothing is being stored."""
 _READ_SETTINGS = 30.0
 """Seconds after which the rules' settings are read again."""
 _SWEEP, _SWEPT, _NEWEST = 60.0, 5_000, 500
@@ -69,11 +72,12 @@ async def _work(
 ) -> None:
     about = None if clock.driven else lanes[0] if lanes else "deadlines"
     async with listening(pool, "pending", about=about) as bell:
+        rest = None if clock.driven else functools.partial(_rest, bell)
         while True:
             rounds = [await watch.judge_due()] if due else []
             if clock.driven and any(one.done for one in rounds):
                 continue
-            rounds.append(await watch.judge_pending(lanes, resting=not clock.driven))
+            rounds.append(await watch.judge_pending(lanes, rest=rest))
             if any(one.done for one in rounds):
                 continue
             if any(one.waiting for one in rounds):
@@ -81,6 +85,13 @@ async def _work(
                 await asyncio.sleep(random.uniform(_HELD / 4, _HELD))  # noqa: S311 - spreads load
                 continue
             await bell.wait(await _pause(watch, pool, clock, due=due))
+
+
+async def _rest(bell: Bell, seconds: float) -> None:
+    """Leave the machine to storing, as long as anything is stored."""
+    end = monotonic() + seconds
+    while (left := end - monotonic()) > 0 and await bell.wait(min(left, _QUIET)):
+        pass
 
 
 async def _pause(watch: Watch, pool: Pool, clock: Clock, *, due: bool) -> float:

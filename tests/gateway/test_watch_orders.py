@@ -201,7 +201,7 @@ async def test_every_order_and_grouping_ends_in_the_same_findings_and_twice_chan
 
 
 @pytest.mark.long
-@settings(_FITTING, max_examples=400)
+@settings(_FITTING, max_examples=200)
 @given(deliveries())
 async def test_every_order_and_grouping_of_very_many_ends_in_the_same_findings(
     home: House, pool: Pool, delivered: list[Delivery]

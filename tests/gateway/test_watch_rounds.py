@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from time import process_time
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,6 +165,40 @@ async def test_two_watches_share_the_work(home: House, pool: Pool) -> None:
     assert min(shares) > 0
 
 
+async def test_a_round_that_is_no_small_one_rests_in_proportion_to_its_work(
+    home: House, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "_SMALL", 0.0)
+    await doors(home, 4)
+    watch, _ = counting(pool, group=2)
+    rests = list[float]()
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    before = process_time()
+    await watch.judge_pending(("bulk",), rest=rest)
+
+    assert len(rests) == 2
+    assert 0 < sum(rests) <= 2 * (process_time() - before)
+
+
+async def test_a_small_round_does_not_rest(home: House, pool: Pool) -> None:
+    await doors(home, 1)
+    watch, _ = watching(pool)
+
+    async def rest(_: float) -> None:
+        raise AssertionError
+
+    await watch.judge_pending(("bulk",), rest=rest)
+
+
+async def keep_ringing(db: "asyncpg.Connection[asyncpg.Record]") -> None:
+    while True:
+        await db.execute("NOTIFY pending, 'bulk'")
+        await asyncio.sleep(0.01)
+
+
 async def test_neither_calls_nor_deadlines_wait_while_telemetry_rests(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,17 +208,20 @@ async def test_neither_calls_nor_deadlines_wait_while_telemetry_rests(
     button, door = await home.placed(calling, "call"), await home.placed(calling, "door")
     await home.placed(lost, "call")
     await home.contact(lost)
-    async with running(home, WallClock()):
+    async with running(home, WallClock()), another(home) as storing:
         now = datetime.now(UTC)
         await home.deliver([calling], [opened(door, now)], lane="bulk")
+        ringing = asyncio.create_task(keep_ringing(storing))
         assert await soon(home, "SELECT count(*) = 0 FROM pending")
         await home.deliver([calling], [opened(door, now)], lane="bulk")
         await home.lose_contact(lost, now - MINUTE)
         assert await soon(home, "SELECT count(*) = 1 FROM alert WHERE kind = 'box_silent'", 10)
         await home.deliver([calling], [press(button, now)])
         assert await soon(home, "SELECT count(*) = 1 FROM alert WHERE kind = 'call_pressed'", 10)
-
         assert await home.count("pending") == 1
+
+        ringing.cancel()  # nothing is stored any more
+        assert await soon(home, "SELECT count(*) = 0 FROM pending", 10)
 
 
 async def test_a_batch_of_a_home_in_which_nobody_lives_is_done_at_once(
