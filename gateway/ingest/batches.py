@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from adapters.frame import FORMAT, LANES, Batch, Frame, Lane
 from gateway.ingest import wire
 from gateway.ingest.wire import LATEST_MS, LONGEST_UPTIME
+from gateway.store.streams import uuid_of
 
 LARGEST_MESSAGE = 60_000
 """Bytes of one message; boxes cut their batches to fit, and our broker takes 65 536 a packet."""
@@ -187,7 +188,7 @@ def _checked(batch: Batch, frames: int) -> UUID:
     if not (0 <= batch.sent_at <= LATEST_MS and 0 <= batch.clock.uptime <= LONGEST_UPTIME):
         raise Rejected("not_a_batch", "sent_at or clock.uptime is not a time")
     try:
-        return UUID(batch.stream)
+        return uuid_of(batch.stream)
     except ValueError:
         raise Rejected("not_a_batch", "stream: not a uuid") from None
 

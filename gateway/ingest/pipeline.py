@@ -34,7 +34,7 @@ MOST_OCTETS = 400_000
 """Payload bytes of one transaction: about 2 000 frames, which the loop is busy with for 50 ms."""
 
 _NUMBERS = 1_000  # batch numbers fetched at a time
-_BREATH = 8  # batches read before the loop has its turn
+_BREATH = 200  # frames read before the loop has its turn: one or two milliseconds
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _log = log.get(__name__)
 
@@ -261,9 +261,12 @@ class Pipeline:
         ours: Sequence[_Ours],
         ledger: Mapping[StreamKey, Stream],
     ) -> None:
-        for place, (arrival, edge, key) in enumerate(ours):
+        frames = 0
+        for arrival, edge, key in ours:
             harvest.take(arrival, edge, ledger[key], self._numbers.pop())
-            if place % _BREATH == _BREATH - 1:
+            frames += 1 + len(arrival.frames)
+            if frames >= _BREATH:
+                frames = 0
                 await asyncio.sleep(0)
 
     async def _write(

@@ -14,6 +14,10 @@ SESSION_EXPIRY = 300
 """Seconds that the broker keeps our session. Short: once it is gone the broker tells the boxes
 that nobody is here, instead of collecting what it may drop without a word."""
 
+RECEIVE_MAXIMUM = 400
+"""Two transactions' messages: the next are read while one is stored. The broker's
+max_inflight_messages (deploy/mosquitto.conf) must be as high."""
+
 KEEPALIVE = 20
 """Seconds; the broker takes us for dead after one and a half times that without a word."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
@@ -37,7 +41,7 @@ class Subscriber:
         name: str = "",
         expiry: int = SESSION_EXPIRY,
         keepalive: int = KEEPALIVE,
-        receive_maximum: int = 200,
+        receive_maximum: int = RECEIVE_MAXIMUM,
         changed: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         """`name` is added to the user's for the session: one user may have several of them."""
