@@ -69,7 +69,7 @@ def test_a_uuid_is_the_same_however_it_was_made(said: str) -> None:
 
 @pytest.mark.parametrize("said", ["", "c386bbc4", "zz86bbc4-cd61-4e30-98f1-6adf91b7584a"])
 def test_what_is_no_uuid_is_refused(said: str) -> None:
-    with pytest.raises(ValueError, match="UUID|base 16"):
+    with pytest.raises(ValueError, match=r"UUID|base 16"):
         streams.uuid_of(said)
 
 
