@@ -12,6 +12,7 @@ from adapters import registry
 from adapters.bthome_objects import FIELDS
 from adapters.frame import encode_batch, encode_frame
 from deploy.world.payloads import bthome_encrypted
+from gateway.ingest import packets
 from tests.frames import BUTTON, DISPENSER, DOOR, NOON, STRANGER, batch, door, dose, frame, press
 from tests.gateway.ingest_home import state
 
@@ -209,3 +210,19 @@ configs = st.one_of(
         }
     ),
 )
+from_broker = st.lists(
+    st.one_of(
+        st.binary(max_size=12),
+        st.tuples(
+            st.sampled_from(["edges/box-01/bulk", "", "\0", "ø" * 99]),
+            noise,
+            st.integers(1, 65_535),
+            st.booleans(),
+        ).map(lambda one: packets.publish(one[2], one[0], one[1], retain=one[3])),
+        st.tuples(
+            st.sampled_from([0x20, 0x32, 0x40, 0x90, 0xD0, 0xE0]), st.binary(max_size=60)
+        ).map(lambda one: bytes([one[0], len(one[1])]) + one[1]),
+    ),
+    max_size=4,
+).map(b"".join)
+"""Packets of MQTT, whole and not, as they may come over the network."""

@@ -20,7 +20,7 @@ from adapters.frame import Frame, encode_frame
 from adapters.observation import Observation
 from edge.config import BadConfig, read_config
 from edge.receipt import BadReceipt, read_receipt
-from gateway.ingest import wire
+from gateway.ingest import packets, wire
 from gateway.ingest.batches import (
     HIGHEST_SEQUENCE,
     MOST_FRAMES,
@@ -37,6 +37,7 @@ from tests.fuzz import hostile
 from tests.gateway.test_wire import STRICT, same
 
 _FRAME = TypeAdapter(Frame)
+_LARGEST = 262_144
 _SMALLINT = range(-(2**15), 2**15)
 _KEYS = st.sampled_from([None, hostile.KEY, b"", b"short", bytes(16)])
 
@@ -155,6 +156,24 @@ def config(payload: bytes) -> None:
     said.lane(frame(device=BUTTON, manufacturer={0xFFFF: b"TP"}, data={"fcd2": b""}))
 
 
+def mqtt(said: tuple[bytes, bytes]) -> None:
+    """What a broker may send is read or Malformed, and alike wherever the network cuts it."""
+    readers: Mapping[int, Callable[[bytes], object]] = {
+        packets.CONNACK: packets.connected,
+        packets.PUBACK: packets.acknowledged,
+        packets.SUBACK: packets.subscribed,
+    }
+    with contextlib.suppress(packets.Malformed):
+        first, rest = packets.cut(said[0], most=_LARGEST)
+        more, rest = packets.cut(rest + said[1], most=_LARGEST)
+        assert ([*first, *more], rest) == packets.cut(said[0] + said[1], most=_LARGEST)
+        for kind, body in [*first, *more]:
+            with contextlib.suppress(packets.Malformed):
+                packets.published(kind, body)
+            if kind >> 4 in readers:
+                readers[kind >> 4](body)
+
+
 def _of(where: str, what: str | int) -> SearchStrategy[tuple[bytes, bytes | None]]:
     """Frames that one adapter is given."""
 
@@ -182,6 +201,7 @@ def _every() -> Mapping[str, Target]:
         Target("batch_noise", st.tuples(hostile.topics, hostile.noise), batch),
         *(Target(f"adapter_{what}", _of(where, what), adapters) for where, what in places),
         Target("adapters_together", st.tuples(hostile.frames, _KEYS), adapters),
+        Target("mqtt", st.tuples(hostile.from_broker, hostile.from_broker), mqtt),
         Target("state", hostile.states, state),
         Target("receipt", hostile.receipts, receipt),
         Target("config", hostile.configs, config),
