@@ -1,8 +1,9 @@
 """Finds what is stored and was never judged, and puts it among what is left to judge again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from gateway.store.pool import Connection, Pool, Row, ranges
 
@@ -10,6 +11,8 @@ Key: TypeAlias = tuple[int, int]
 """A stream by its municipality and number; streams are swept in this order."""
 
 START: Key = (0, 0)
+MOST = 100
+"""Streams repaired at a time: to learn whom they are about, raw messages are searched."""
 OLDEST = timedelta(days=7)
 """How far back is judged when no message tells it: raw messages are kept for as long."""
 
@@ -54,26 +57,30 @@ _NEWEST = f"""
     ), {_FOUND}
     SELECT * FROM found
 """  # noqa: S608 - our own text
-# Nothing tells which of the stream's batches they came in: to judge too many changes nothing.
+# Nothing tells which of a stream's batches they came in: to judge too many changes nothing.
 _ABOUT = """
-    WITH said AS MATERIALIZED (
-        SELECT o.device, o.occurred FROM observation o
-        WHERE o.batch = ANY (ARRAY(SELECT m.batch FROM message m WHERE m.stream = $2))
+    WITH came AS MATERIALIZED (
+        SELECT DISTINCT m.stream, m.batch FROM message m WHERE m.stream = ANY ($2::bigint[])
+    ), said AS MATERIALIZED (
+        SELECT c.stream, o.device, o.occurred
+        FROM observation o JOIN came c ON c.batch = o.batch
+        WHERE o.batch = ANY (ARRAY(SELECT batch FROM came))
     )
-    SELECT min(earliest) AS earliest, COALESCE(array_agg(DISTINCT citizen)
-           FILTER (WHERE citizen IS NOT NULL), '{}') AS citizens
-    FROM (
-        SELECT (SELECT min(occurred) FROM said) AS earliest, c.id AS citizen
-        FROM (SELECT) one
-        LEFT JOIN edge e ON e.municipality = $1 AND e.id = $3
-        LEFT JOIN citizen c ON c.municipality = e.municipality AND c.home = e.home
-        UNION ALL
-        SELECT s.occurred, p.citizen FROM said s
-        JOIN device d ON d.id = s.device
-        JOIN placement p ON p.municipality = d.municipality AND p.device = d.id
-                        AND p."from" <= s.occurred AND s.occurred < COALESCE(p."to", 'infinity')
-        WHERE d.municipality = $1
-    ) a
+    SELECT w.stream,
+           (SELECT min(s.occurred) FROM said s WHERE s.stream = w.stream) AS earliest,
+           ARRAY(
+               SELECT c.id FROM edge e
+               JOIN citizen c ON c.municipality = e.municipality AND c.home = e.home
+               WHERE e.municipality = w.municipality AND e.id = w.edge
+               UNION
+               SELECT p.citizen FROM said s
+               JOIN device d ON d.municipality = w.municipality AND d.id = s.device
+               JOIN placement p ON p.municipality = d.municipality AND p.device = d.id
+                               AND p."from" <= s.occurred
+                               AND s.occurred < COALESCE(p."to", 'infinity')
+               WHERE s.stream = w.stream
+           ) AS citizens
+    FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS w (municipality, stream, edge)
 """
 _REPAIRED = """
     INSERT INTO pending (municipality, lane, stream, range, batch, earliest, latest, citizens)
@@ -95,33 +102,48 @@ async def sweep(pool: Pool, after: Key, limit: int, now: datetime) -> Swept:
     """Look at the next streams by key; after the last one begin anew."""
     async with pool.acquire() as db, db.transaction():
         rows = await db.fetch(_NEXT, *after, limit)
-        last = [(row["municipality"], row["id"]) for row in rows if not row["found"]]
-        repaired = [await _repair(db, row, now) for row in rows if row["found"]]
-    return Swept(last[0] if last else START, sum(repaired))
+        found = [row for row in rows if row["found"]]
+        keys = [_key(row) for row in rows if not row["found"]]
+        if len(found) > MOST:
+            found = sorted(found, key=_key)[:MOST]
+            keys = [_key(found[-1])]
+        repaired = await _repair(db, found, now)
+    return Swept(keys[0] if keys else START, repaired)
 
 
 async def sweep_newest(pool: Pool, limit: int, now: datetime) -> int:
     """Look at the newest streams of each municipality; how many numbers were found."""
     async with pool.acquire() as db, db.transaction():
-        return sum([await _repair(db, row, now) for row in await db.fetch(_NEWEST, limit)])
+        found = await db.fetch(_NEWEST, limit)
+        return await _repair(db, found[:MOST], now)
 
 
-async def _repair(db: Connection, row: Row, now: datetime) -> int:
-    municipality, stream = row["municipality"], row["id"]
-    lane: Literal["urgent", "bulk"] = row["lane"]
+async def _repair(db: Connection, found: Sequence[Row], now: datetime) -> int:
+    if not found:
+        return 0
+    columns = ([row[name] for row in found] for name in ("municipality", "id", "edge"))
+    about = {row["stream"]: row for row in await db.fetch(_ABOUT, *columns)}
+    for row in found:
+        await _put_back(db, row, about[row["id"]], now)
+    await db.execute(_WAKE)
+    missing = (part for row in found for part in ranges(row["missing"]))
+    return sum(last - first + 1 for first, last in missing)
+
+
+async def _put_back(db: Connection, row: Row, about: Row, now: datetime) -> None:
     missing = ranges(row["missing"])
-    about = await db.fetchrow(_ABOUT, municipality, stream, row["edge"])
-    earliest = about["earliest"] if about else None
     await db.execute(
         _REPAIRED,
-        municipality,
-        lane,
-        stream,
+        row["municipality"],
+        row["lane"],
+        row["id"],
         [first for first, _ in missing],
         [last for _, last in missing],
-        min(now, earliest or now - OLDEST),
+        min(now, about["earliest"] or now - OLDEST),
         now,
-        about["citizens"] if about else [],
+        about["citizens"],
     )
-    await db.execute(_WAKE)
-    return sum(last - first + 1 for first, last in missing)
+
+
+def _key(row: Row) -> Key:
+    return row["municipality"], row["id"]

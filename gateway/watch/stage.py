@@ -118,16 +118,23 @@ async def _read_settings(
 
 
 async def _sweep(pool: Pool, clock: Clock, health: Health) -> None:
-    """Have judged what is stored and, against all expectation, was neither judged nor waits."""
+    """Have judged what is stored and, against all expectation, was neither judged nor waits.
+
+    Judging goes on when this fails: when the database is away the others say so.
+    """
     counter = health.counter("repaired", "Sequence numbers that nobody would have judged")
     after = START
     while True:
-        found = await sweep_newest(pool, _NEWEST, clock.now())
-        swept = await sweep(pool, after, _SWEPT, clock.now())
-        after = swept.after
-        if found + swept.repaired:
-            counter.inc(found + swept.repaired)
-            _log.error("stored frames were left to nobody to judge", frames=found + swept.repaired)
+        try:
+            found = await sweep_newest(pool, _NEWEST, clock.now())
+            swept = await sweep(pool, after, _SWEPT, clock.now())
+        except Exception:  # noqa: BLE001 - a look at the ledger must not stop what it is to help
+            _log.exception("the ledger could not be swept")
+        else:
+            after = swept.after
+            if frames := found + swept.repaired:
+                counter.inc(frames)
+                _log.error("stored frames were left to nobody to judge", frames=frames)
         await asyncio.sleep(_SWEEP)
 
 

@@ -1,5 +1,7 @@
 """What is stored and was never judged is found by the sweep, however it came to be so."""
 
+import asyncio
+
 import pytest
 
 from gateway.clock import WallClock
@@ -114,6 +116,37 @@ async def test_the_sweep_goes_through_all_streams_in_turn_and_begins_anew(
 
     assert found == [2, 2, 1, 0]
     assert after == START
+
+
+async def test_more_than_are_repaired_at_a_time_are_gone_through_in_turn(
+    home: House, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.sweep.MOST", 2)
+    for _ in range(5):
+        one = await home.citizen()
+        await home.deliver([one], [press(await home.placed(one, "call"))])
+    await home.db.execute("DELETE FROM pending")
+    after, found = START, list[int]()
+
+    for _ in range(3):
+        swept = await sweep(pool, after, 100, TEN)
+        after = swept.after
+        found.append(swept.repaired)
+
+    assert found == [2, 2, 1]
+
+
+async def test_a_sweep_that_fails_stops_nobody(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "_SWEPT", -1)  # PostgreSQL refuses such a LIMIT
+    citizen = await home.citizen()
+    button = await home.placed(citizen, "call")
+    async with running(home, WallClock()):
+        await asyncio.sleep(0.5)
+        await home.deliver([citizen], [press(button)])
+
+        assert await soon(home, "SELECT count(*) = 1 FROM alert", 10)
 
 
 async def test_the_running_stage_sweeps(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
