@@ -107,8 +107,9 @@ async def test_only_a_box_that_trusts_the_broker_loses_what_the_broker_forgot(
     async with scripted_homes(own_centre, tmp_path, make=partial(Box, uplink=uplink)) as (home,):
         home.hear(home.moves())
         await home.sent()
-        stack.gateways["gateway"].kill()  # its sessions live on: the broker takes what it is given
-        home.hear(*(home.moves() for _ in range(50)))
+        # its session for calls lives on: the broker takes what it is given
+        stack.gateways["gateway"].kill()
+        home.hear(*(home.call(number) for number in range(50)))
         assert await _lets_go(home) == loses
         await asyncio.to_thread(stack.broker.kill)
         await asyncio.to_thread(stack.broker.restart)
