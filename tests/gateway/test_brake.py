@@ -285,8 +285,9 @@ async def test_a_bad_version_stops_and_goes_on_by_itself_when_mended(
         await look(
             fresh_database.dsn(), 'UPDATE placement SET "to" = $1 RETURNING id', LONG_BEFORE_NOON
         )
-        boxes[0].say(batch([press(1)]), "urgent")
-        await until(lambda: any(one for one in boxes[0].receipts()), 60)
+        call = batch([press(1)])
+        boxes[0].say(call, "urgent")
+        await until(lambda: has_receipt(boxes[0], call), 60)
         calls = await look(fresh_database.dsn(), "SELECT FROM observation WHERE kind = 7")
         unplaced = await look(fresh_database.dsn(), "SELECT FROM unplaced_call")
         assert len(calls) == len(unplaced) == 1, "a call passes, also of a device placed nowhere"
