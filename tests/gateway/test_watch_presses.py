@@ -115,6 +115,25 @@ async def test_a_press_found_late_still_alerts_and_says_so(home: House, pool: Po
     assert "efterregistreret" in alert["reason"]
 
 
+async def test_after_a_restore_a_press_of_before_it_says_that_it_may_have_been_told(
+    home: House, pool: Pool
+) -> None:
+    before, after = await home.citizen(), await home.citizen()
+    buttons = [await home.placed(one, "call") for one in (before, after)]
+    await home.db.execute("UPDATE store SET restored = $1", TEN + MINUTE)
+    watch, _ = watching(pool, TEN + 2 * MINUTE)
+
+    await home.deliver([before], [press(buttons[0], TEN)])
+    await home.deliver([after], [press(buttons[1], TEN + MINUTE)])
+    await until_quiet(watch)
+
+    alerts = {alert["citizen"]: alert for alert in await home.alerts()}
+    assert [alerts[one.number]["remade"] for one in (before, after)] == [True, False]
+    told = "Databasen er gendannet fra en sikkerhedskopi; alarmen kan være meldt før."
+    assert alerts[before.number]["reason"].endswith(told)
+    assert told not in alerts[after.number]["reason"]
+
+
 async def test_a_call_of_a_button_that_nobody_placed_alerts_in_the_home_that_heard_it(
     home: House, pool: Pool
 ) -> None:
