@@ -178,7 +178,8 @@ class Pipeline:
     async def _store(self, group: _Group, *, again: bool = False) -> Mapping[str, bytes]:
         """One transaction; message by message if one of them is what the database refuses.
 
-        What is tried `again` in parts has been logged.
+        What is tried `again` in parts has been logged. Nothing is refused the first time: should
+        a fault of the moment look like one of the frame, a call must not be set aside for it.
         """
         if not group.arrivals and not group.rejected:
             return {}
@@ -191,7 +192,7 @@ class Pipeline:
                 raise
             if not again:
                 _log.exception("a transaction was refused", lane=self._lane)
-            if len(group.arrivals) > 1 or group.rejected:
+            if len(group.arrivals) > 1 or group.rejected or not again:
                 return await self._store_one_by_one(group)
             return await self._refuse(group.arrivals[0], repr(fault))
 

@@ -168,11 +168,24 @@ def faults_in_our_words() -> Generator[None]:
     except _TRY_AGAIN as fault:
         raise DatabaseDown(_text(fault)) from fault
     except asyncpg.InterfaceError as fault:
-        # "connection is closed", "pool is closing"; one that died in our hands while it did nothing
-        # has gone back to the pool by itself; else it is our mistake
-        if "clos" not in str(fault) and "released back" not in str(fault):
+        if not _is_of_lost_connection(fault):  # else it is our mistake
             raise
         raise DatabaseDown(_text(fault)) from fault
+
+
+def _is_of_lost_connection(fault: asyncpg.InterfaceError) -> bool:
+    """Whether that is how asyncpg says that the connection has gone, or what came of its going.
+
+    "connection is closed", "pool is closing"; one that died in our hands while it did nothing was
+    "released back"; and where the server has said goodbye between two steps, the rollback fails in
+    words of its own over the step that failed.
+    """
+    before: BaseException | None = fault
+    while before is not None:
+        if isinstance(before, _TRY_AGAIN):
+            return True
+        before = before.__context__
+    return any(word in str(fault) for word in ("clos", "released back"))
 
 
 def _text(fault: BaseException) -> str:
