@@ -77,8 +77,9 @@ def packet_of(payload: bytes, frame: Frame, key: bytes | None = None) -> Packet:
 
 def parse(payload: bytes, at: int) -> Packet:
     """The objects of a plain payload from `at` on; stops at the first that it cannot read."""
-    packet = Packet()
-    found, seen, twice, end = packet.found, 0, 0, len(payload)
+    found: list[Observation] = []
+    packet = Packet(found)
+    seen, twice, end = 0, 0, len(payload)
     while at < end:
         object_id = payload[at]
         row = _TABLE[object_id]

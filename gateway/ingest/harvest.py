@@ -198,6 +198,7 @@ class _Reader:
         self._now_ms = now_ms
         self._driven = driven
         self._end = copy.arrived(now_ms, number)
+        self._rows = harvest.rows
 
     def frames(self, part: Range, picture: Picture) -> _Part:
         """Read the frames of one range of sequence numbers."""
@@ -228,7 +229,8 @@ class _Reader:
         if (whose := device.citizen(at)) is None:
             return False
         tail = copy.occurred(at, clock) + self._end
-        self._harvest.rows += [device.head + reading + tail for reading in readings]
+        for reading in readings:
+            self._rows.append(device.head + reading + tail)
         about.at(at)
         about.citizens.add(whose)
         return True

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -82,15 +82,7 @@ class Known:
         """
         picture = self._current()
         await self._look_up_edges(picture, {arrival.edge for arrival in arrivals} | set(others))
-        wanted: set[Address] = set()
-        for arrival in arrivals:
-            if (edge := picture.edges[arrival.edge]) is not None:
-                wanted |= {
-                    (edge.municipality, frame.device)
-                    for frame in arrival.frames
-                    if not isinstance(frame, SpoiledFrame)
-                }
-        if missing := wanted - picture.devices.keys():
+        if missing := _missing(picture, arrivals):
             asked = {address for address in missing if _ADDRESS.fullmatch(address[1])}
             found = await known.devices(self._pool, asked) if asked else {}
             picture.devices.update({address: found.get(address) for address in missing})
@@ -112,3 +104,17 @@ class Known:
         if missing := names - picture.edges.keys():
             found = await known.edges(self._pool, missing)
             picture.edges.update({name: found.get(name) for name in missing})
+
+
+def _missing(picture: Picture, arrivals: Iterable[Arrival]) -> set[Address]:
+    """The devices of our boxes' batches that were not asked for yet."""
+    missing: set[Address] = set()
+    for arrival in arrivals:
+        if (edge := picture.edges[arrival.edge]) is None:
+            continue
+        for frame in arrival.frames:
+            if not isinstance(frame, SpoiledFrame):
+                address = edge.municipality, frame.device
+                if address not in picture.devices:
+                    missing.add(address)
+    return missing
