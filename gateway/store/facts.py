@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import repeat
 from operator import attrgetter
-from typing import Any
 
 from adapters.observation import ClockQuality, Kind
 from gateway.home import Citizen, DosePlan, Slot
-from gateway.rules.finding import UNPLACED, Contact, Heard, Rule
+from gateway.rules.finding import UNPLACED, Contact, Heard
 from gateway.store.claims import Claimed
 from gateway.store.pool import Connection, Row
 
@@ -32,12 +31,12 @@ class Portion:
     rules: tuple[str, ...]
 
 
-def portions(rules: Iterable[Rule[Any]]) -> tuple[Portion, ...]:
-    """Divide what the rules read so that nothing is loaded twice."""
+def portions(reads: Mapping[str, frozenset[tuple[str, Kind]]]) -> tuple[Portion, ...]:
+    """Divide what rules read, by their names, so that nothing is loaded twice."""
     readers: defaultdict[tuple[str, Kind], list[str]] = defaultdict(list)
-    for rule in rules:
-        for pair in rule.reads:
-            readers[pair].append(rule.name)
+    for rule, pairs in reads.items():
+        for pair in pairs:
+            readers[pair].append(rule)
     shared: defaultdict[tuple[str, tuple[str, ...]], list[Kind]] = defaultdict(list)
     for (role, kind), names in sorted(readers.items()):
         shared[role, tuple(names)].append(kind)

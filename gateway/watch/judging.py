@@ -39,7 +39,7 @@ class Judging:
         self.aside = Aside(self.failing)
         self._clock = clock
         self._channels = channels
-        self._reads = facts.portions(rules)
+        self._reads = facts.portions({rule.name: rule.reads for rule in rules})
         self._judged = health.counter("judged", "Citizens judged")
         self._told = health.counter("told", "Alerts raised or joined", ("kind", "type"))
         self._seconds = health.histogram("watch_seconds", "From claim to commit")

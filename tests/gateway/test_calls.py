@@ -57,7 +57,7 @@ async def asked(ingest: Parts) -> list[list[int]]:
 
 async def calls(ingest: Parts, number: int) -> list[float | None]:
     """The counters of the presses that a rule is shown of a citizen."""
-    return [one.value for one in (await shown(ingest, number)).heard["call"]]
+    return [one.value for one in (await shown(ingest, number)).heard("call", AT_NOON - HOUR)]
 
 
 async def shown(ingest: Parts, number: int) -> Facts:
@@ -66,7 +66,7 @@ async def shown(ingest: Parts, number: int) -> Facts:
     claimed = Claimed(citizen=citizen, district=1, home=number, zone="Europe/Copenhagen")
     starts = {citizen: {"call": AT_NOON - HOUR}}
     async with connect(settings(ingest.where), "watch") as pool, pool.acquire() as db:
-        return (await facts.load(db, [claimed], starts, READS))[citizen]
+        return (await facts.load(db, [claimed], starts, facts.portions(READS)))[citizen]
 
 
 async def test_a_call_of_a_device_in_the_depot_is_for_whoever_lives_where_it_is_heard(
