@@ -106,7 +106,7 @@ async def connect(settings: Settings, stage: Stage, *, most: int = 10) -> AsyncG
         server_settings={
             "application_name": f"trygport-{stage}",
             **_SETTINGS,
-            **(_BY_KEY if stage == "ingest" else {}),
+            **(_BY_KEY if stage in {"ingest", "watch"} else {}),
         },
     )
     async with connections:
