@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +61,8 @@ class Database:
     port: int
     socket_folder: Path
     log: Path
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Settings of the server besides ours, or instead of them."""
     wal: WalStream | None = field(default=None)
     """The stream of the write-ahead log, where one was asked for."""
     _process: Guarded | None = field(default=None)
@@ -73,6 +76,7 @@ class Database:
         database: str = "trygport",
         stream_wal: bool = False,
         keep_wal: int | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> "Database":
         """Make a cluster in the folder, or open the one that is there, and start it.
 
@@ -87,6 +91,7 @@ class Database:
             port=claim(port),
             socket_folder=folder_for_socket(folder, name=".s.PGSQL.65535"),
             log=folder / "log",
+            settings=settings or {},
         )
         if fresh:
             made._initialise()
@@ -148,7 +153,8 @@ class Database:
         """Start again on the same port and data, after `stop` or `kill` or while running."""
         self._stop_server()
         belonging_to_the_server(self.socket_folder)
-        settings = {**_SETTINGS, "port": self.port, "unix_socket_directories": self.socket_folder}
+        ours = {"port": self.port, "unix_socket_directories": self.socket_folder}
+        settings = {**_SETTINGS, **self.settings, **ours}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [*as_the_server(self.folder), program("postgres")]
         self._process = Guarded.start(

@@ -46,7 +46,7 @@ class Sharing:
 
 SHARED = Sharing()
 AT_ONCE = 2
-"""Workers of the bulk lane: one reads while the other's rows are on their way to the disk."""
+"""Workers of each lane: one reads while the other's rows are on their way to the disk."""
 
 
 async def run(
@@ -80,7 +80,7 @@ async def run(
             broker_since=uptime.since,
             unsure=unsure,
         )
-        for lane, subscriber in ((LANES[0], urgent), *[(LANES[1], bulk)] * AT_ONCE):
+        for lane, subscriber in [*zip(LANES, (urgent, bulk), strict=True)] * AT_ONCE:
             worker = pipeline(
                 lane,
                 subscriber=subscriber,

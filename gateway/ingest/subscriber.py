@@ -77,8 +77,13 @@ class Subscriber:
                 self._queue.clear()  # delivered again to the next connection
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
 
-    async def take(self, most: int, *, octets: int) -> list[Delivery]:
-        """Wait for a message; then all that wait, up to that many messages or payload bytes."""
+    async def take(self, most: int, *, octets: int, gather: float = 0.0) -> list[Delivery]:
+        """Wait for a message; then all that wait, up to that many messages or payload bytes.
+
+        Where there are fewer, the others are given `gather` seconds to come.
+        """
+        if gather and len(self._queue) < most:
+            await asyncio.sleep(gather)
         while not self._queue:
             self._news.clear()
             await self._news.wait()

@@ -87,7 +87,7 @@ _ADVANCE = """
                     $12::text::timestamptz[], $13::text::text[])
             AS w (municipality, stream, first, last, batch, earliest, latest, citizens)
     )
-    SELECT pg_notify('pending', $5)
+    SELECT pg_notify('pending', $5) WHERE $14
 """
 
 
@@ -122,9 +122,17 @@ async def _of_the_same_home(
 
 
 async def advance(
-    db: Connection, lane: str, streams: Sequence[Stream], pending: Sequence[Pending]
+    db: Connection,
+    lane: str,
+    streams: Sequence[Stream],
+    pending: Sequence[Pending],
+    *,
+    wake: bool = True,
 ) -> None:
-    """Write the ledger and what is now left to judge, and wake watch."""
+    """Write the ledger and what is now left to judge; `wake` watch, which else looks by itself.
+
+    Transactions that wake somebody are committed one after another, all through the server.
+    """
     await db.execute(
         _ADVANCE,
         _array(stream.key.municipality for stream in streams),
@@ -140,6 +148,7 @@ async def advance(
         _array(one.earliest.isoformat() for one in pending),
         _array(one.latest.isoformat() for one in pending),
         _texts(_array(sorted(one.citizens)) for one in pending),
+        wake,
     )
 
 

@@ -29,10 +29,12 @@ one does not wait behind them."""
 
 _LIVE = timedelta(minutes=5)
 """What is urgent and not older than this goes before what is urgent and was long under way."""
-_SMALL, _REST = 0.025, 2
+_SMALL, _REST = 0.025, 4
 """A round that took more than so many seconds of CPU rests for so many times as long as it works.
-The database takes as much again, one after the other: with its rests a round uses half of one
-core, so that judging takes no more than a third of a machine of two from storing."""
+The database takes as much again, one after the other: with its rests a round uses a third of one
+core, and leaves the others to storing and to calls."""
+_BEHIND = 5_000
+"""Batches of different citizens that wait: with more, to rest would be to fall behind."""
 
 _log = log.get(__name__)
 T = TypeVar("T")
@@ -117,7 +119,11 @@ class Watch:
             done, held = done + progress.done, held + progress.waiting
             if lane == "urgent" and done:
                 break  # what has come meanwhile may be more urgent than the rest
-            if rest is not None and (spent := process_time() - worked) > _SMALL:
+            if (
+                rest is not None
+                and len(waiting) < _BEHIND
+                and (spent := process_time() - worked) > _SMALL
+            ):
                 await rest(_REST * spent)
                 worked = process_time()
         return Progress(done=done, waiting=held)

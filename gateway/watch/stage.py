@@ -24,7 +24,7 @@ from gateway.watch.rounds import Watch
 
 _POLL, _DRIVEN_POLL, _HELD = 1.0, 0.02, 0.02
 """Seconds between looks when nothing rings: usually, on a driven clock, when others hold it all."""
-_QUIET = 0.1
+_QUIET = 0.5
 """Seconds without a bell after which nothing is being stored."""
 _READ_SETTINGS = 30.0
 """Seconds after which the rules' settings are read again."""

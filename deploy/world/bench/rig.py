@@ -25,6 +25,8 @@ use_username_as_clientid true
 """
 """For the sender's boxes: as the boxes' own, but in clear, so that the sender costs less."""
 
+_SERVER = {"max_wal_size": "4GB", "shared_buffers": "1GB"}
+"""As the runbook asks of a server that is measured by its speed (deploy/README.md)."""
 _KEEP_WAL = 1_000_000_000
 """Bytes of the streamed log that are kept: a benchmark writes it, nobody restores from it."""
 AN_OBSERVATION = 280
@@ -56,7 +58,9 @@ class Rig:
         stack = Stack.start(
             folder,
             settings={"log": "WARNING", **settings},
-            database=Database.start(folder / "database", stream_wal=True, keep_wal=_KEEP_WAL),
+            database=Database.start(
+                folder / "database", stream_wal=True, keep_wal=_KEEP_WAL, settings=_SERVER
+            ),
             broker_extra=_LISTENER.format(port=port),
         )
         return cls(stack=stack, folder=folder, port=port)
