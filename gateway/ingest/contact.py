@@ -123,6 +123,7 @@ class Contacts:
         self._heard: dict[str, float] = {}
         self._kept: dict[str, int] = {}
         self._said: dict[str, _Said] = {}
+        self._order: dict[str, int] = {}
         self._news = set[str]()
         self._open: set[str] | None = None
         self._rung, self._written = asyncio.Event(), asyncio.Event()
@@ -236,6 +237,10 @@ class Contacts:
         return heard or self._kept.get(name, 0) >= kept_since
 
     def _note(self, name: str, state: State, delivery: Delivery) -> None:
+        """Of a box's messages the one that came last counts, whoever reads them in which order."""
+        if delivery.order < self._order.get(name, 0):
+            return
+        self._order[name] = delivery.order
         if state.state == "running":
             if delivery.retained:
                 self._kept[name] = state.at

@@ -5,6 +5,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ _MOST_WAITING = 5_000
 _MOST_OCTETS = 16_000_000  # of what waits to be sent
 _HIGHEST = 65_535
 _FIRST = 1  # number of the SUBSCRIBE
+_ORDER = count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +45,17 @@ class Session:
 
 
 class Delivery(NamedTuple):
-    """One message, not acknowledged. `line` is the connection that it came over."""
+    """One message, not acknowledged. `line` is the connection that it came over.
+
+    `order` rises with every message that reaches this process: of two, the greater came later.
+    """
 
     topic: str
     payload: bytes
     retained: bool
     number: int
     line: "Line | None" = None
+    order: int = 0
 
 
 class LinkLost(Exception):
@@ -163,7 +169,7 @@ class Line(asyncio.Protocol):
         if kind == packets.PUBLISH:
             topic, payload, retained, number = packets.published(first, body)
             if number is not None:  # QoS 0 is outside the receive maximum, and no box sends it
-                self._arrive(Delivery(topic, payload, retained, number, self))
+                self._arrive(Delivery(topic, payload, retained, number, self, next(_ORDER)))
         elif kind == packets.PUBACK:
             self._outgoing.done(*packets.acknowledged(body))
             self._send()

@@ -15,6 +15,7 @@ from gateway.ingest import brake
 from gateway.ingest.batches import Arrival, Rejected, digest, edge_of, kept_bytes, read_batch
 from gateway.ingest.brake import Brake, Braked, Tally
 from gateway.ingest.contact import Contacts
+from gateway.ingest.counts import Counts
 from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, NewEpoch, Picture
 from gateway.ingest.receipts import receipts
@@ -35,6 +36,8 @@ MOST_OCTETS = 400_000
 
 _NUMBERS = 1_000  # batch numbers fetched at a time
 _BREATH = 200  # frames read before the loop has its turn: one or two milliseconds
+AT_ONCE = 2
+"""Workers of each lane: one reads while the other's rows are on their way to the disk."""
 _GATHER: Mapping[Lane, float] = {"urgent": 0.0, "bulk": 0.02}
 """Seconds in which telemetry gathers for one transaction: half the work at a third of the load."""
 _WAKE_EVERY = 0.25
@@ -86,13 +89,20 @@ class Pipeline:
         self._clock = clock
         self._health = health
         self._numbers: list[int] = []
+        self._waiting = set[int]()
+        self._trial = asyncio.Lock()
         self._woke = 0.0
         self.brake = self.brake_of(lane, health)
-        self._count = _Counts(lane, health)
+        self._count = Counts(lane, health)
         self._timing = Timing(health)
 
     async def run(self) -> None:
         """Until cancelled."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(AT_ONCE):
+                workers.create_task(self._work())
+
+    async def _work(self) -> None:
         while True:
             deliveries = await self._subscriber.take(
                 MOST_MESSAGES, octets=MOST_OCTETS, gather=_GATHER[self._lane]
@@ -105,28 +115,50 @@ class Pipeline:
                 self._subscriber.publish(topic, payload)
 
     async def _until_stored(self, deliveries: list[Delivery]) -> Mapping[str, bytes]:
-        """Store, however often the database must be asked; the receipts that are due then.
-
-        While the brake is on, `deliveries` grows: whether it may be let go shows in many boxes'.
-        """
+        """Store, however often the database must be asked; the receipts that are due then."""
         part, pause = f"ingest {self._lane}: database", _SHORTEST_PAUSE
         while True:
             try:
-                told = await (self._try(deliveries) if self.brake.on else self.store(deliveries))
-            except Braked as braked:
-                _log.error("telemetry is held", lane=self._lane, why=str(braked))
-                await self._wait_for_more(deliveries)
+                told = await self._store_or_hold(deliveries)
             except NewEpoch:
                 raise
             except DatabaseDown as down:
+                self._waiting.add(id(deliveries))
                 self._health.bad(part, str(down))
                 _log.warning("waiting for the database", lane=self._lane, why=str(down))
                 await self._leave_room(down)
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
-                self._health.ok(part)
+                self._waiting.discard(id(deliveries))
+                if not self._waiting:
+                    self._health.ok(part)
                 return told
+
+    async def _store_or_hold(self, deliveries: list[Delivery]) -> Mapping[str, bytes]:
+        """Store them; while the brake is on one worker tries what is in hand, the others wait."""
+        while True:
+            if self.brake.on:
+                async with self._trial:
+                    if (told := await self._let_go(deliveries)) is not None:
+                        return told
+            try:
+                return await self.store(deliveries)
+            except Braked as braked:
+                _log.error("telemetry is held", lane=self._lane, why=str(braked))
+
+    async def _let_go(self, deliveries: list[Delivery]) -> Mapping[str, bytes] | None:
+        """Try until the brake is off; None if somebody else has let it go before.
+
+        `deliveries` grows meanwhile: whether it may be let go shows in many boxes' messages.
+        """
+        while self.brake.on:
+            await self._wait_for_more(deliveries)
+            try:
+                return await self._try(deliveries)
+            except Braked as braked:
+                _log.error("telemetry is still held", lane=self._lane, why=str(braked))
+        return None
 
     async def _leave_room(self, down: DatabaseDown) -> None:
         """What is left of a full disk is for calls: telemetry in hand waits until there is room."""
@@ -224,8 +256,7 @@ class Pipeline:
         senders = {edge_of(one.topic) for one in group.rejected}
         picture = await self._known.look_up(group.arrivals, senders)
         ours, strangers = _sorted(group.arrivals, picture)
-        if len(self._numbers) < len(ours):
-            self._numbers += await streams.batch_numbers(self._pool, max(_NUMBERS, len(ours)))
+        numbers = await self._some_numbers(len(ours))
         harvest = self._empty(picture, fault)
         rejected = [*(_of_municipality(one, picture) for one in group.rejected), *strangers]
         async with self._pool.acquire() as db, db.transaction():
@@ -233,7 +264,7 @@ class Pipeline:
             ledger = await self._timing.ledger.of(streams.lock(db, self._lane, keys))
             ours, foreign = _split(ours, ledger)
             rejected += foreign
-            await self._timing.decode.of(self._take(harvest, ours, ledger))
+            await self._timing.decode.of(self._take(harvest, ours, ledger, numbers))
             await self._write(db, harvest, ledger, rejected)
             weighed = await self._weigh(db, [one for one, _, _ in ours], harvest, rejected)
             epoch = await self._known.in_epoch(db)
@@ -248,6 +279,13 @@ class Pipeline:
         if fault:
             return Refusing(picture, now_ms, driven=driven, fault=fault)
         return self.harvest(picture, now_ms, driven=driven)
+
+    async def _some_numbers(self, count: int) -> list[int]:
+        """Numbers for so many batches, for whoever asks alone; what is not used is a gap."""
+        while len(self._numbers) < count:
+            self._numbers += await streams.batch_numbers(self._pool, max(_NUMBERS, count))
+        taken, self._numbers = self._numbers[:count], self._numbers[count:]
+        return taken
 
     async def _weigh(
         self,
@@ -268,10 +306,11 @@ class Pipeline:
         harvest: Harvest,
         ours: Sequence[_Ours],
         ledger: Mapping[StreamKey, Stream],
+        numbers: Sequence[int],
     ) -> None:
         frames = 0
-        for arrival, edge, key in ours:
-            harvest.take(arrival, edge, ledger[key], self._numbers.pop())
+        for (arrival, edge, key), number in zip(ours, numbers, strict=False):
+            harvest.take(arrival, edge, ledger[key], number)
             frames += 1 + len(arrival.frames)
             if frames >= _BREATH:
                 frames = 0
@@ -367,24 +406,3 @@ def set_aside(topic: str, payload: bytes, rejected: Rejected) -> AsideMessage:
         payload=kept_bytes(payload),
         digest=digest(payload),
     )
-
-
-class _Counts:
-    """What went through, for /metrics."""
-
-    def __init__(self, lane: Lane, health: Health) -> None:
-        labels = ("lane",)
-        self._messages = health.counter("messages", "batches stored", labels).labels(lane)
-        self._rows = health.counter("observations", "observations stored", labels).labels(lane)
-        self._aside = health.counter("set_aside", "what was not understood", ("lane", "reason"))
-        self._waiting = health.counter("waiting", "batches refused for holes", labels).labels(lane)
-        self._lane = lane
-
-    def stored(self, harvest: Harvest, rejected: Sequence[AsideMessage]) -> None:
-        self._messages.inc(len(harvest.messages))
-        self._rows.inc(len(harvest.rows))
-        self._waiting.inc(len(harvest.waiting))
-        for one in (*harvest.aside, *rejected):
-            self._aside.labels(self._lane, one.reason).inc()
-        for counted, times in harvest.counted.items():
-            self._aside.labels(self._lane, counted.reason).inc(times)

@@ -45,8 +45,6 @@ class Sharing:
 
 
 SHARED = Sharing()
-AT_ONCE = 2
-"""Workers of each lane: one reads while the other's rows are on their way to the disk."""
 
 
 async def run(
@@ -80,7 +78,7 @@ async def run(
             broker_since=uptime.since,
             unsure=unsure,
         )
-        for lane, subscriber in [*zip(LANES, (urgent, bulk), strict=True)] * AT_ONCE:
+        for lane, subscriber in zip(LANES, (urgent, bulk), strict=True):
             worker = pipeline(
                 lane,
                 subscriber=subscriber,

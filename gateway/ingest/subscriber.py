@@ -59,6 +59,7 @@ class Subscriber:
         self._broker = broker
         self._changed = changed
         self._queue = deque[Delivery]()
+        self._octets = 0
         self._news = asyncio.Event()
         self._line: Line | None = None
 
@@ -75,14 +76,15 @@ class Subscriber:
             finally:
                 self.connected_at = self._line = None
                 self._queue.clear()  # delivered again to the next connection
+                self._octets = 0
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load
 
     async def take(self, most: int, *, octets: int, gather: float = 0.0) -> list[Delivery]:
         """Wait for a message; then all that wait, up to that many messages or payload bytes.
 
-        Where there are fewer, the others are given `gather` seconds to come.
+        Where fewer wait, others are first given `gather` seconds to come.
         """
-        if gather and len(self._queue) < most:
+        if gather and len(self._queue) < most and self._octets < octets:
             await asyncio.sleep(gather)
         while not self._queue:
             self._news.clear()
@@ -92,6 +94,7 @@ class Subscriber:
         while self._queue and len(taken) < most and len(self._queue[0].payload) <= room:
             taken.append(self._queue.popleft())
             room -= len(taken[-1].payload)
+        self._octets -= sum(len(one.payload) for one in taken)
         return taken
 
     @staticmethod
@@ -121,4 +124,5 @@ class Subscriber:
 
     def _arrive(self, delivery: Delivery) -> None:
         self._queue.append(delivery)
+        self._octets += len(delivery.payload)
         self._news.set()

@@ -224,7 +224,11 @@ async def set_deadlines(
     before: Mapping[Citizen, Deadline],
     after: Mapping[Citizen, datetime | None],
 ) -> None:
-    """Set when each citizen must be judged again; None: not before something is heard."""
+    """Set when each citizen must be judged again; None: not before something is heard.
+
+    Raises Deadlock should somebody else set several of them in another order.
+    """
+    after = dict(sorted(after.items()))
     moved = [
         (citizen, before[citizen].mark, due)
         for citizen, due in after.items()

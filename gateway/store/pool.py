@@ -51,6 +51,10 @@ class DatabaseDown(Exception):
     """
 
 
+class Deadlock(DatabaseDown):
+    """Two transactions waited for each other, and this one gave way. Try again at once."""
+
+
 class DatabaseFull(DatabaseDown):
     """The database's disk is full. Nothing was changed; later again, and what can wait waits."""
 
@@ -163,6 +167,8 @@ def faults_in_our_words() -> Generator[None]:
     """Raises DatabaseDown for whatever a later attempt may mend; other faults stay as they are."""
     try:
         yield
+    except asyncpg.DeadlockDetectedError as fault:
+        raise Deadlock(_text(fault)) from fault
     except asyncpg.DiskFullError as fault:
         raise DatabaseFull(_text(fault)) from fault
     except _TRY_AGAIN as fault:

@@ -146,7 +146,7 @@ async def set_messages_aside(
     known = {(row["topic"], row["digest"]) for row in await db.fetch(_KNOWN, *asked)}
     new = [one.topic for one in rows if (one.topic, one.digest) not in known]
     room = await _room(db, new, "message", MOST_MESSAGES, now) if new else {}
-    for one in rows:
+    for one in sorted(rows, key=lambda row: (row.topic, row.digest)):  # as all who do
         kept = one
         if (one.topic, one.digest) not in known:
             room[one.topic] -= 1

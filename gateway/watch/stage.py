@@ -16,11 +16,11 @@ from gateway.rules.finding import BadSettings, Rule
 from gateway.settings import Settings
 from gateway.store import claims
 from gateway.store.bell import Bell, listening
-from gateway.store.pool import Pool, connect
+from gateway.store.pool import Deadlock, Pool, connect
 from gateway.store.rules import newest
 from gateway.store.sweep import START, sweep, sweep_newest
 from gateway.watch.book import RuleBook
-from gateway.watch.rounds import Watch
+from gateway.watch.rounds import Progress, Rest, Watch
 
 _POLL, _DRIVEN_POLL, _HELD = 1.0, 0.02, 0.02
 """Seconds between looks when nothing rings: usually, on a driven clock, when others hold it all."""
@@ -74,17 +74,28 @@ async def _work(
     async with listening(pool, "pending", about=about) as bell:
         rest = None if clock.driven else functools.partial(_rest, bell)
         while True:
-            rounds = [await watch.judge_due()] if due else []
-            if clock.driven and any(one.done for one in rounds):
+            try:
+                progress = await _look(watch, lanes, rest, due=due, driven=clock.driven)
+            except Deadlock:
+                progress = Progress(done=0, waiting=1)
+            if progress.done:
                 continue
-            rounds.append(await watch.judge_pending(lanes, rest=rest))
-            if any(one.done for one in rounds):
-                continue
-            if any(one.waiting for one in rounds):
+            if progress.waiting:
                 # not all at the same moments: two that hold each other's half would do so again
                 await asyncio.sleep(random.uniform(_HELD / 4, _HELD))  # noqa: S311 - spreads load
                 continue
             await bell.wait(await _pause(watch, pool, clock, due=due))
+
+
+async def _look(
+    watch: Watch, lanes: Sequence[Lane], rest: Rest | None, *, due: bool, driven: bool
+) -> Progress:
+    """Judge what is due, then what is new; on a driven clock first everything that is due."""
+    first = await watch.judge_due() if due else Progress(done=0, waiting=0)
+    if driven and first.done:
+        return first
+    then = await watch.judge_pending(lanes, rest=rest)
+    return Progress(done=first.done + then.done, waiting=first.waiting + then.waiting)
 
 
 async def _rest(bell: Bell, seconds: float) -> None:

@@ -332,6 +332,20 @@ async def test_a_state_that_is_none_is_set_aside(
     assert await contacts(ingest) == []
 
 
+async def test_a_word_that_is_read_after_a_later_one_changes_nothing(ingest: Parts) -> None:
+    pipeline = ingest.pipeline()
+    lost, running = (
+        Delivery("edges/box-01/state", state(word), retained=False, number=1, order=order)
+        for order, word in enumerate(("lost", "running"), start=1)
+    )
+
+    await pipeline.store([running])
+    await pipeline.store([lost])
+
+    await ingest.contacts.written()
+    assert await contacts(ingest) == [(0, None, None)]
+
+
 async def test_a_newer_box_may_say_more(ingest: Parts) -> None:
     await said(ingest, "running", mood="fine")
 
