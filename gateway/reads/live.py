@@ -14,6 +14,8 @@ from gateway.store.pool import DatabaseDown, Pool
 _FAULTS = (DatabaseDown, OSError, InterfaceError, PostgresError)
 _AGAIN, _PING = 1.0, 10.0
 """Seconds before a lost connection is made again, and between two looks at a quiet one."""
+_MOST = 10_000
+"""Announcements that may wait, should the database be slow to say what they are about."""
 
 _WHICH = """
     SELECT a.public, a.municipality, a.district, a.state, a.kind
@@ -137,8 +139,11 @@ async def _announcements(pool: Pool) -> AsyncGenerator[AsyncGenerator[set[UUID]]
     waiting: asyncio.Queue[UUID | None] = asyncio.Queue()
 
     def heard(_db: object, _pid: int, _channel: str, payload: object) -> None:
-        with contextlib.suppress(ValueError):  # not an id: nothing that a board could ask for
-            waiting.put_nowait(UUID(str(payload)))
+        if waiting.qsize() == _MOST:
+            lost(None)  # everybody is told to look at all of it anew
+        elif waiting.qsize() < _MOST:
+            with contextlib.suppress(ValueError):  # not an id: nothing that a board could ask for
+                waiting.put_nowait(UUID(str(payload)))
 
     def lost(_db: object) -> None:
         waiting.put_nowait(None)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -207,17 +208,26 @@ def read_presses(report: Path) -> Presses:
 
 
 async def latencies(
-    started: Rig, receiver: Receiver, presses: Presses, *, draining: range
+    started: Rig, receiver: Receiver, presses: Presses, *, draining: range, before: float = inf
 ) -> dict[str, Any]:
-    """What became of the presses: milliseconds to the notice, and what was lost."""
+    """What became of the presses: milliseconds to the notice, and what was lost.
+
+    The milliseconds are of presses that were `before` a monotonic second.
+    """
     told = await _notices(started, receiver)
     hops = await hops_of(started, presses, told)
     came = {home: [one.at for one in told.get(edge_name(home), ())] for home in presses.pressed}
     took, lost, surplus = follow(presses.pressed, came)
-    every = [one for each in took.values() for one in each]
+    every = [
+        one
+        for home, each in took.items()
+        for one, at in zip(each, presses.pressed[home], strict=False)
+        if at < before
+    ]
     behind = [one for home, each in took.items() if home in draining for one in each]
     return {
         "presses": sum(map(len, presses.pressed.values())),
+        "measured": len(every),
         **shares(every),
         "p99_ms_draining": shares(behind)["p99_ms"],
         "hops": {name: shares(each) for name, each in hops.items()},

@@ -23,8 +23,8 @@ _A_MESSAGE = 250
 _LONGEST = 7_200.0
 _PATIENCE = 120.0
 _PRESS_SHARE = 0.8
-"""Of the time that the backlog is expected to take: the last press must come before its end."""
-_SLOWEST = 20_000
+"""Of the time that the backlog is expected to take: presses after its end are not measured."""
+_DRAIN = 60_000
 """Observations a second by which that time is reckoned when none is given."""
 
 
@@ -48,7 +48,7 @@ class Asked:
     @property
     def pressing(self) -> float:
         """Seconds over which the presses are spread."""
-        return self.seconds or max(20.0, self.backlog / _SLOWEST * _PRESS_SHARE)
+        return self.seconds or max(20.0, self.backlog / _DRAIN * _PRESS_SHARE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,8 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         await pressing.stop()
     await receiver.until(lambda: len(receiver.notices) >= asked.presses, seconds=_PATIENCE)
     say("Counting …")
-    told = await latencies(started, receiver, presses, draining=kept_homes(real, asked.boxes))
+    homes = kept_homes(real, asked.boxes)
+    told = await latencies(started, receiver, presses, draining=homes, before=drained_at)
     later = sum(at > drained_at for pressed in presses.pressed.values() for at in pressed)
     return {
         "backlog": sent.receipted + sum(map(sum, presses.kept.values())),
