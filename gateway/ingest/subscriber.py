@@ -73,6 +73,9 @@ class Subscriber:
                 pause = _SHORTEST_PAUSE if self.connected_at else min(pause * 2, _LONGEST_PAUSE)
                 self._changed(str(lost))
                 _log.warning("no connection to the broker", user=self.user, why=str(lost))
+            except asyncio.CancelledError:
+                self._changed("closed")
+                raise
             finally:
                 self.connected_at = self._line = None
                 self._queue.clear()  # delivered again to the next connection

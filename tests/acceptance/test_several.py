@@ -86,7 +86,9 @@ class NeverAsks(Uplink):
         }
 
 
-@pytest.mark.parametrize("harm", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    "harm", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.long)]
+)
 async def test_a_member_that_dies_or_hangs_delays_telemetry_and_no_call(
     pair: Centre, tmp_path: Path, harm: signal.Signals
 ) -> None:
@@ -101,6 +103,7 @@ async def test_a_member_that_dies_or_hangs_delays_telemetry_and_no_call(
     assert max(outcome.presses) < 6
 
 
+@pytest.mark.long
 async def test_shares_that_last_strand_what_boxes_do_not_ask_for_again(
     pair: Centre, tmp_path: Path
 ) -> None:

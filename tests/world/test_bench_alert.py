@@ -6,7 +6,7 @@ from deploy.world.bench.alert import follow, shares
 from tests.world.test_bench_ingest import bench
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_every_press_is_told_while_telemetry_pours_in_and_boxes_drain() -> None:
     figures = await bench(
         *("alert", "--background", "1000", "--homes", "20", "--boxes", "12", "--draining", "3"),

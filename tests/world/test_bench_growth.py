@@ -34,7 +34,7 @@ class Measured:
     p99_ms: float
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_country_comes_back_in_turns_and_loses_neither_telemetry_nor_a_call() -> None:
     words = ("--homes", "60", "--connected", "20", "--boxes", "4", "--presses", "20")
 
