@@ -1,4 +1,4 @@
-"""The commands `deploy/test` and `deploy/demo`: set everything up, then do the job."""
+"""The commands in `deploy/` (test, demo, bench, chaos, fuzz): set everything up, then do the job."""
 
 import errno
 import fcntl
@@ -104,7 +104,7 @@ def fuzz(arguments: Sequence[str]) -> int:
 
 
 def main() -> int:
-    """`python3 -m deploy.runtime.command test|demo|set-up …`."""
+    """`python3 -m deploy.runtime.command test|demo|bench|chaos|fuzz|set-up …`."""
     jobs: dict[str, Callable[[Sequence[str]], int]] = {
         "test": test,
         "demo": demo,
@@ -117,7 +117,7 @@ def main() -> int:
         set_up()
         return 0
     if name not in jobs:
-        raise Stop(Exit.USAGE, "Usage: python3 -m deploy.runtime.command test|demo|set-up …")
+        raise Stop(Exit.USAGE, "Usage: python3 -m deploy.runtime.command test|demo|bench|chaos|fuzz|set-up …")
     return jobs[name](arguments)
 
 
