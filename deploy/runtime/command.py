@@ -1,4 +1,4 @@
-"""The commands in `deploy/` (test, demo, bench, chaos, fuzz): set everything up, then do the job."""
+"""The commands of `deploy/`, such as `deploy/test`: set everything up, then do the job."""
 
 import errno
 import fcntl
@@ -117,7 +117,8 @@ def main() -> int:
         set_up()
         return 0
     if name not in jobs:
-        raise Stop(Exit.USAGE, "Usage: python3 -m deploy.runtime.command test|demo|bench|chaos|fuzz|set-up …")
+        words = "|".join((*jobs, "set-up"))
+        raise Stop(Exit.USAGE, f"Usage: python3 -m deploy.runtime.command {words} …")
     return jobs[name](arguments)
 
 
