@@ -24,8 +24,9 @@ from tests.gateway.ingest_home import Box, furnish, look, until
 pytestmark = pytest.mark.slow
 
 BOXES = 8
-WARM, WATCHED = 6.0, 12.0
-"""Seconds until memory has its size, and in which it may not change it."""
+WARM, WATCHED = 20.0, 12.0
+"""Seconds until memory has its size, which it has when as many messages wait as the session may
+have unacknowledged, and in which it may not change it."""
 FLAT = 0.10
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TELEMETRY = batch([door(at=NOON + n) for n in range(450)])
