@@ -26,7 +26,7 @@ async def stored_rows(dsn: str, most: int, *, a_message: float) -> Rows:
         newest = await db.fetchval("SELECT last_value FROM batch")
         since = newest - round(most / a_message) - 2_000  # numbers are fetched ahead of their use
         rows = await db.fetch(
-            f"SELECT {', '.join(_COLUMNS)} FROM observation WHERE batch >= $1"  # noqa: S608 - ours
+            f"SELECT {', '.join(_COLUMNS)} FROM observation WHERE batch >= $1"  # noqa: S608 - our own column names
             " ORDER BY batch DESC LIMIT $2",
             since,
             most,

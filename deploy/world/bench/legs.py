@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploy.world.bench.copying import connected
+from deploy.world.bench.copying import Connection, connected
 from deploy.world.bench.counting import Progress, progress
 from deploy.world.bench.load import PER_FRAME, PRESS_EVERY, Shape
 from deploy.world.bench.plan import Plan
@@ -146,7 +146,7 @@ async def counters(rig: Rig) -> dict[str, float]:
     return found
 
 
-async def judged(db: Any, goal: Progress, say: Say) -> None:  # noqa: ANN401 - asyncpg's
+async def judged(db: Connection, goal: Progress, say: Say) -> None:
     """Wait until watch has judged what is received. Raises NotReady when it stands still."""
     last, since, told = Progress(0, 0, 0), time.monotonic(), 0.0
     while (now := await progress(db)).watched < goal.received or now.pending:
