@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 from adapters.frame import Lane
 from gateway import log
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.ingest import brake
-from gateway.ingest.batches import Arrival, Rejected, digest, edge_of, kept_bytes, read_batch
+from gateway.ingest.batches import Arrival, Rejected, edge_of, read_batch
 from gateway.ingest.brake import Brake, Braked, Tally
 from gateway.ingest.contact import Contacts
 from gateway.ingest.counts import Counts
@@ -21,10 +20,16 @@ from gateway.ingest.known import Known, NewEpoch, Picture
 from gateway.ingest.receipts import receipts
 from gateway.ingest.refusal import Refusing, halves, together
 from gateway.ingest.room import Room
+from gateway.ingest.senders import (
+    Ours,
+    known_and_strange,
+    of_municipality,
+    own_and_foreign,
+    set_aside,
+)
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.timing import Timing
 from gateway.store import frames, known, quarantine, streams
-from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown, DatabaseFull, Pool
 from gateway.store.quarantine import AsideMessage
 from gateway.store.streams import Stream, StreamKey
@@ -44,9 +49,6 @@ _WAKE_EVERY = 0.25
 """Seconds between two wakings of watch by telemetry; what comes in between is found by looking."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _log = log.get(__name__)
-
-
-_Ours: TypeAlias = tuple[Arrival, Edge, StreamKey]
 
 
 @dataclass(slots=True)
@@ -255,14 +257,14 @@ class Pipeline:
         """One transaction; with a fault its frames are set aside unread. Raises Braked."""
         senders = {edge_of(one.topic) for one in group.rejected}
         picture = await self._known.look_up(group.arrivals, senders)
-        ours, strangers = _sorted(group.arrivals, picture)
+        ours, strangers = known_and_strange(group.arrivals, picture)
         numbers = await self._some_numbers(len(ours))
         harvest = self._empty(picture, fault)
-        rejected = [*(_of_municipality(one, picture) for one in group.rejected), *strangers]
+        rejected = [*(of_municipality(one, picture) for one in group.rejected), *strangers]
         async with self._pool.acquire() as db, db.transaction():
             keys = {key for _, _, key in ours}
             ledger = await self._timing.ledger.of(streams.lock(db, self._lane, keys))
-            ours, foreign = _split(ours, ledger)
+            ours, foreign = own_and_foreign(ours, ledger)
             rejected += foreign
             await self._timing.decode.of(self._take(harvest, ours, ledger, numbers))
             await self._write(db, harvest, ledger, rejected)
@@ -304,7 +306,7 @@ class Pipeline:
     async def _take(
         self,
         harvest: Harvest,
-        ours: Sequence[_Ours],
+        ours: Sequence[Ours],
         ledger: Mapping[StreamKey, Stream],
         numbers: Sequence[int],
     ) -> None:
@@ -353,56 +355,5 @@ class Pipeline:
         return True
 
 
-def _sorted(
-    arrivals: Sequence[Arrival], picture: Picture
-) -> tuple[list[_Ours], list[AsideMessage]]:
-    """The batches of our boxes with their streams, and those of boxes that nobody knows."""
-    ours: list[_Ours] = []
-    strangers: list[AsideMessage] = []
-    for arrival in arrivals:
-        if (edge := picture.edges[arrival.edge]) is not None:
-            ours.append((arrival, edge, StreamKey(edge.municipality, edge.id, arrival.stream)))
-        else:
-            unknown = Rejected("unknown_edge", f"no box is called {arrival.edge[:64]}")
-            strangers.append(set_aside(arrival.topic, arrival.payload, unknown))
-    return ours, strangers
-
-
-def _split(
-    ours: Sequence[_Ours], ledger: Mapping[StreamKey, Stream]
-) -> tuple[list[_Ours], list[AsideMessage]]:
-    """The batches of streams that are the sender's own or its home's, and those of others'."""
-    foreign = [
-        replace(
-            set_aside(
-                arrival.topic,
-                arrival.payload,
-                Rejected("other_edge", "its stream was begun by the box of another home"),
-            ),
-            municipality=edge.municipality,
-        )
-        for arrival, edge, key in ours
-        if key not in ledger
-    ]
-    return [one for one in ours if one[2] in ledger], foreign
-
-
 def _is_state(delivery: Delivery) -> bool:
     return delivery.topic.endswith("/state")
-
-
-def _of_municipality(message: AsideMessage, picture: Picture) -> AsideMessage:
-    edge = picture.edges.get(edge_of(message.topic))
-    return message if edge is None else replace(message, municipality=edge.municipality)
-
-
-def set_aside(topic: str, payload: bytes, rejected: Rejected) -> AsideMessage:
-    """A whole message with the reason against it, as it is kept."""
-    return AsideMessage(
-        municipality=None,
-        topic=topic,
-        reason=rejected.reason,
-        detail=rejected.detail,
-        payload=kept_bytes(payload),
-        digest=digest(payload),
-    )
