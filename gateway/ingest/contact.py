@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gateway import log
 from gateway.clock import Clock
 from gateway.ingest.awake import Awake
-from gateway.ingest.batches import LATEST_MS, Rejected, digest, edge_of, in_words, kept_bytes
+from gateway.ingest.batches import LATEST_MS, Rejected, edge_of, in_words
 from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
+from gateway.ingest.senders import set_aside
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.twins import Twins
 from gateway.store import contact
@@ -340,11 +341,4 @@ def read_state(payload: bytes) -> State:
 
 
 def _aside(delivery: Delivery, municipality: int | None, rejected: Rejected) -> AsideMessage:
-    return AsideMessage(
-        municipality=municipality,
-        topic=delivery.topic,
-        reason=rejected.reason,
-        detail=rejected.detail,
-        payload=kept_bytes(delivery.payload),
-        digest=digest(delivery.payload),
-    )
+    return replace(set_aside(delivery.topic, delivery.payload, rejected), municipality=municipality)
