@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 from asyncpg.exceptions import InterfaceError
 
@@ -19,7 +20,13 @@ class Bell:
     def __init__(self, about: str | None = None) -> None:
         self._about = about
         self._rung = asyncio.Event()
+        self._last = monotonic()
         self.lost = False
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since it last rang."""
+        return monotonic() - self._last
 
     async def wait(self, seconds: float) -> bool:
         """Whether it rang within that time. Raises DatabaseDown when it cannot ring any more."""
@@ -33,6 +40,7 @@ class Bell:
         return rang
 
     def ring(self, *_: object) -> None:
+        self._last = monotonic()
         self._rung.set()
 
     def announced(self, _db: object, _pid: int, _channel: str, said: object) -> None:

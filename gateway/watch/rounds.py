@@ -33,7 +33,7 @@ _SMALL, _REST = 0.025, 4
 """A round that took more than so many seconds of CPU rests for so many times as long as it works.
 The database takes as much again, one after the other: with its rests a round uses a third of one
 core, and leaves the others to storing and to calls."""
-_BEHIND = 5_000
+_BEHIND = 2_000
 """Batches of different citizens that wait: with more, to rest would be to fall behind."""
 
 _log = log.get(__name__)

@@ -101,8 +101,8 @@ async def _look(
 async def _rest(bell: Bell, seconds: float) -> None:
     """Leave the machine to storing, as long as anything is stored."""
     end = monotonic() + seconds
-    while (left := end - monotonic()) > 0 and await bell.wait(min(left, _QUIET)):
-        pass
+    while bell.silent_for < _QUIET and (left := end - monotonic()) > 0:
+        await bell.wait(min(left, _QUIET))
 
 
 async def _pause(watch: Watch, pool: Pool, clock: Clock, *, due: bool) -> float:

@@ -22,7 +22,7 @@ _MOST = {1: 40_000, 25: 120_000, 200: 200_000}
 _WARM_UP = 6
 """Messages of each box before anything is measured: caches fill, and rows come for COPY."""
 _USUAL_FRAMES = 25
-_LONGEST_WARM_UP, _SHORT = 120.0, 10.0
+_LONGEST_WARM_UP, _SHORT = 120.0, 20.0
 """Seconds of the warm-up and of a further row, at most."""
 _TIMES = 4.0
 """So many times what the warm-up stored is what batches are made for, at most."""
