@@ -29,6 +29,7 @@ from gateway.ingest.senders import (
 )
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.timing import Timing
+from gateway.ingest.way import Way
 from gateway.store import frames, known, quarantine, streams
 from gateway.store.pool import Connection, DatabaseDown, DatabaseFull, Pool
 from gateway.store.quarantine import AsideMessage
@@ -81,9 +82,11 @@ class Pipeline:
         clock: Clock,
         health: Health,
         room: Room | None = None,
+        way: Way | None = None,
     ) -> None:
         self._lane: Lane = lane
         self._room = room
+        self._way = way or Way()
         self._subscriber = subscriber
         self._pool = pool
         self._known = known
@@ -101,14 +104,18 @@ class Pipeline:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as workers:
-            for _ in range(AT_ONCE):
-                workers.create_task(self._work())
+            for number in range(AT_ONCE):
+                workers.create_task(self._work(number))
 
-    async def _work(self) -> None:
+    async def _work(self, number: int) -> None:
         while True:
+            if self._lane == "bulk":
+                await self._way.clear(number)
             deliveries = await self._subscriber.take(
                 MOST_MESSAGES, octets=MOST_OCTETS, gather=_GATHER[self._lane]
             )
+            if self._lane == "urgent" and not all(map(_is_state, deliveries)):
+                self._way.calling()
             self._contacts.heard(deliveries)
             told = await self._until_stored(deliveries)
             for delivery in deliveries:

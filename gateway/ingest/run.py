@@ -22,6 +22,7 @@ from gateway.ingest.spoken import Spoken
 from gateway.ingest.subscriber import KEEPALIVE, SESSION_EXPIRY, Broker, Subscriber
 from gateway.ingest.uptime import TOPIC as UPTIME
 from gateway.ingest.uptime import BrokerUptime
+from gateway.ingest.way import Way
 from gateway.settings import Settings
 from gateway.store.hung import end_hung
 from gateway.store.pool import connect
@@ -65,7 +66,7 @@ async def run(
         urgent = _session(settings, health, "urgent", URGENT)
         bulk = _session(settings, health, "bulk", sharing.topics, sharing)
         teller = _session(settings, health, "config", (UPTIME,))
-        duty, known, room = Duty(pool), Known(pool), Room(settings, health)
+        duty, known, room, way = Duty(pool), Known(pool), Room(settings, health), Way()
         configs, uptime = Configs(duty, pool, teller, clock), BrokerUptime(teller)
         spoken = Spoken(settings, pool, clock, known=known, subscriber=urgent, duty=duty)
         contacts = Contacts(
@@ -88,6 +89,7 @@ async def run(
                 clock=clock,
                 health=health,
                 room=room,
+                way=way,
             )
             group.create_task(worker.run())
         for part in (urgent, teller, room, known, configs, uptime, contacts, spoken):

@@ -35,6 +35,8 @@ The database takes as much again, one after the other: with its rests a round us
 core, and leaves the others to storing and to calls."""
 _BEHIND = 2_000
 """Batches of different citizens that wait: with more, to rest would be to fall behind."""
+_CALLS = 0.5
+"""Seconds after a call in which others may come: then it rests however far it is behind."""
 
 _log = log.get(__name__)
 T = TypeVar("T")
@@ -76,6 +78,7 @@ class Watch:
         self._clock = clock
         self._most = most
         self._group = group
+        self._called = float("-inf")
 
     async def judge_pending(self, lanes: Sequence[Lane], *, rest: Rest | None = None) -> Progress:
         """Judge whom the oldest batches of these lanes speak of; of bulk all, in groups.
@@ -118,15 +121,16 @@ class Watch:
             progress = await self._judge_group(group)
             done, held = done + progress.done, held + progress.waiting
             if lane == "urgent" and done:
+                self._called = monotonic()
                 break  # what has come meanwhile may be more urgent than the rest
-            if (
-                rest is not None
-                and len(waiting) < _BEHIND
-                and (spent := process_time() - worked) > _SMALL
-            ):
+            spent = process_time() - worked
+            if rest is not None and spent > _SMALL and self._may_rest(waiting):
                 await rest(_REST * spent)
                 worked = process_time()
         return Progress(done=done, waiting=held)
+
+    def _may_rest(self, waiting: Sequence[Waiting]) -> bool:
+        return len(waiting) < _BEHIND or monotonic() - self._called < _CALLS
 
     async def _judge_group(self, group: Sequence[Waiting]) -> Progress:
         return await _together(

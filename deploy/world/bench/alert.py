@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draining", type=int, default=20, help="of them, with a full spool")
     parser.add_argument("--kept", type=int, default=5_000, help="frames in each full spool")
     parser.add_argument("--presses", type=int, default=2_000, help="in all")
-    parser.add_argument("--seconds", type=float, default=40.0, help="in which they come")
+    parser.add_argument("--seconds", type=float, default=80.0, help="in which they come")
     parser.add_argument("--processes", type=int, default=1, help="processes of ingest")
 
 
@@ -108,7 +108,7 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         leg = Leg(shape=background, seconds=seconds, rate=asked.background)
         say("Making batches …")
         sending = await Sending.start(plan_for(started, leg), started.folder)
-        meter = started.meter(sender=sending.pid, boxes=pressing.pid, receiver=os.getpid())
+        meter = started.meter(sender=sending.pid, receiver=os.getpid())
         meter.start()
         begun = time.monotonic()
         try:
