@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
@@ -20,6 +20,7 @@ from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.twins import Twins
 from gateway.store import contact
 from gateway.store.duty import HANGS
+from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown
 from gateway.store.quarantine import AsideMessage
 
@@ -133,18 +134,22 @@ class Contacts:
         """Each of these boxes has spoken just now, unless the message was kept by the broker."""
         now = asyncio.get_running_loop().time()
         for delivery in deliveries:
-            # a last will is the broker's word; see `_note` for why a state counts there
-            if not delivery.retained and not delivery.topic.endswith("/state"):
+            if not delivery.retained:
                 self._heard[edge_of(delivery.topic)] = now
 
-    async def take(self, delivery: Delivery) -> AsideMessage | None:
-        """Note what a state message says; if it is none, what is to be set aside.
+    async def take(self, deliveries: Collection[Delivery]) -> list[AsideMessage]:
+        """Note what state messages say; of those that are none, what is to be set aside.
 
-        Raises DatabaseDown; the same message may be given again. What is noted is written soon;
+        Raises DatabaseDown; the same messages may be given again. What is noted is written soon;
         should we end before, the broker keeps each box's state for whoever comes after us.
+        All their boxes are asked for at once: a whole country may come back together.
         """
+        edges = await self._known.edges({edge_of(one.topic) for one in deliveries})
+        aside = [self._take(one, edges[edge_of(one.topic)]) for one in deliveries]
+        return [one for one in aside if one is not None]
+
+    def _take(self, delivery: Delivery, edge: Edge | None) -> AsideMessage | None:
         name = edge_of(delivery.topic)
-        edge = await self._known.edge(name)
         if edge is None:
             unknown = Rejected("unknown_edge", f"no box is called {name[:64]}")
             return _aside(delivery, None, unknown)
@@ -289,7 +294,8 @@ class Contacts:
         self, db: Connection, now_open: set[str], boxes: Mapping[str, datetime]
     ) -> None:
         for some in _in_parts(list(boxes.items())):
-            found = [(await self._known.edge(name), at) for name, at in some]
+            edges = await self._known.edges({name for name, _ in some})
+            found = [(edges[name], at) for name, at in some]
             begun = [contact.Begun(edge=edge, at=at) for edge, at in found if edge is not None]
             await contact.begin(db, begun)
             now_open.update(name for name, _ in some)
@@ -304,7 +310,8 @@ class Contacts:
 
     async def _end(self, db: Connection, now_open: set[str], boxes: Sequence[_End]) -> None:
         for some in _in_parts(boxes):
-            found = [(await self._known.edge(box.name), box) for box in some]
+            edges = await self._known.edges({box.name for box in some})
+            found = [(edges[box.name], box) for box in some]
             ended = [
                 contact.Ended(edge=edge, at=box.at, by=box.by, sure_from=self._sure_from(box))
                 for edge, box in found

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -90,9 +90,13 @@ class Known:
 
     async def edge(self, name: str) -> Edge | None:
         """One box. Raises DatabaseDown."""
+        return (await self.edges({name}))[name]
+
+    async def edges(self, names: set[str]) -> Mapping[str, Edge | None]:
+        """These boxes, in one question to the database. Raises DatabaseDown."""
         picture = self._current()
-        await self._look_up_edges(picture, {name})
-        return picture.edges[name]
+        await self._look_up_edges(picture, names)
+        return picture.edges
 
     def _current(self) -> Picture:
         full = len(self._picture.devices) > self._most

@@ -114,7 +114,7 @@ class Pipeline:
             deliveries = await self._subscriber.take(
                 MOST_MESSAGES, octets=MOST_OCTETS, gather=_GATHER[self._lane]
             )
-            if self._lane == "urgent" and not all(map(_is_state, deliveries)):
+            if self._lane == "urgent":
                 self._way.calling()
             self._contacts.heard(deliveries)
             told = await self._until_stored(deliveries)
@@ -206,17 +206,11 @@ class Pipeline:
         """Commit all of these messages; the receipts by topic. Raises DatabaseDown."""
         with self._timing.parse:
             group = self._read(deliveries)
-        told = await self._store(group)
-        for state in (one for one in deliveries if _is_state(one)):
-            if (aside := await self._contacts.take(state)) is not None:
-                await quarantine.set_messages_aside(self._pool, [aside], self._clock.now())
-        return told
+        return await self._store(group)
 
     def _read(self, deliveries: Sequence[Delivery]) -> _Group:
         group = _Group()
         for delivery in deliveries:
-            if _is_state(delivery):
-                continue
             try:
                 group.arrivals.append(read_batch(delivery.topic, delivery.payload))
             except Rejected as rejected:
@@ -360,7 +354,3 @@ class Pipeline:
             return False
         self._woke = now
         return True
-
-
-def _is_state(delivery: Delivery) -> bool:
-    return delivery.topic.endswith("/state")

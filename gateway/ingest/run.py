@@ -19,15 +19,15 @@ from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.retention import keep_a_week
 from gateway.ingest.room import Room
 from gateway.ingest.spoken import Spoken
+from gateway.ingest.states import TOPICS, States
 from gateway.ingest.subscriber import KEEPALIVE, SESSION_EXPIRY, Broker, Subscriber
-from gateway.ingest.uptime import TOPIC as UPTIME
 from gateway.ingest.uptime import BrokerUptime
 from gateway.ingest.way import Way
 from gateway.settings import Settings
 from gateway.store.hung import end_hung
 from gateway.store.pool import connect
 
-URGENT = ("edges/+/urgent", "edges/+/state")
+URGENT = ("edges/+/urgent",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ async def run(
     async with connect(settings, "ingest") as pool, asyncio.TaskGroup() as group:
         urgent = _session(settings, health, "urgent", URGENT)
         bulk = _session(settings, health, "bulk", sharing.topics, sharing)
-        teller = _session(settings, health, "config", (UPTIME,))
+        teller = _session(settings, health, "config", TOPICS)
         duty, known, room, way = Duty(pool), Known(pool), Room(settings, health), Way()
         configs, uptime = Configs(duty, pool, teller, clock), BrokerUptime(teller)
         spoken = Spoken(settings, pool, clock, known=known, subscriber=urgent, duty=duty)
@@ -73,7 +73,7 @@ async def run(
             duty,
             known,
             clock,
-            urgent,
+            teller,
             running=configs.running,
             spoken=spoken.heard,
             broker_since=uptime.since,
@@ -92,7 +92,8 @@ async def run(
                 way=way,
             )
             group.create_task(worker.run())
-        for part in (urgent, teller, room, known, configs, uptime, contacts, spoken):
+        states = States(teller, pool, clock, health, contacts=contacts, uptime=uptime)
+        for part in (urgent, teller, room, known, configs, states, contacts, spoken):
             group.create_task(part.run())
         group.create_task(room.while_there(bulk))
         group.create_task(keep_a_week(duty, pool, clock))

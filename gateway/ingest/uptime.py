@@ -7,11 +7,9 @@ from gateway.ingest.subscriber import Delivery, Subscriber
 TOPIC = "$SYS/broker/uptime"
 """Mosquitto's, every 10 s and retained: "123 seconds" (mosquitto(8), "Broker Status")."""
 
-_MOST, _OCTETS = 10, 1_000
-
 
 class BrokerUptime:
-    """Reads the broker's uptime from a session that is subscribed to TOPIC and to nothing else."""
+    """Reads the broker's uptime from the messages of a session that is subscribed to TOPIC."""
 
     def __init__(self, subscriber: Subscriber) -> None:
         self._subscriber = subscriber
@@ -23,14 +21,7 @@ class BrokerUptime:
         same = self._subscriber.connected_at == self._connection
         return self._since if same else None
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            for delivery in await self._subscriber.take(_MOST, octets=_OCTETS):
-                self._take(delivery)
-                self._subscriber.acknowledge(delivery)
-
-    def _take(self, delivery: Delivery) -> None:
+    def take(self, delivery: Delivery) -> None:
         """The earliest of a connection is the truth: what was kept or queued is only later."""
         seconds = delivery.payload.removesuffix(b" seconds")
         if delivery.topic != TOPIC or not seconds.isdigit():

@@ -20,7 +20,9 @@ from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.run import run
+from gateway.ingest.states import States
 from gateway.ingest.subscriber import Broker, Delivery, Subscriber
+from gateway.ingest.uptime import BrokerUptime
 from gateway.settings import Settings
 from gateway.store.pool import Pool, connect
 from tests.conftest import GATEWAY_PASSWORD
@@ -86,6 +88,14 @@ class Parts:
             Duty(pool), self.known, clock, self.subscriber, broker_since=lambda: self.broker_since
         )
         self.where = where
+        self.states = States(
+            self.subscriber,
+            pool,
+            clock,
+            self.health,
+            contacts=self.contacts,
+            uptime=BrokerUptime(self.subscriber),
+        )
 
     def pipeline(self, lane: Lane = "urgent", kind: type[Pipeline] = Pipeline) -> Pipeline:
         return kind(

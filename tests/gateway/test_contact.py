@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,10 @@ import pytest
 from deploy.runtime.services import OneDatabase
 from gateway.ingest.contact import STALE, UNSURE, Contacts
 from gateway.ingest.duty import Duty
+from gateway.ingest.known import Known
 from gateway.ingest.subscriber import Delivery
+from gateway.store.known import Edge
+from gateway.store.pool import Pool
 from tests.frames import NOON, batch, door
 from tests.gateway.ingest_home import Parts, delivery, parts, state
 
@@ -64,7 +67,7 @@ async def said(
     """The box's state comes so many minutes after noon."""
     ingest.clock.at = AT_NOON + timedelta(minutes=minutes)
     message = Delivery("edges/box-01/state", state(word, **fields), retained=retained, number=1)
-    await ingest.pipeline().store([message])
+    await ingest.states.take([message])
     async with asyncio.timeout(5):
         await ingest.contacts.written()
 
@@ -325,7 +328,7 @@ async def test_a_state_that_is_none_is_set_aside(
 ) -> None:
     message = Delivery("edges/box-01/state", payload, retained=False, number=1)
 
-    await ingest.pipeline().store([message])
+    await ingest.states.take([message])
 
     (row,) = await ingest.rows("SELECT reason, municipality FROM quarantine")
     assert row == {"reason": reason, "municipality": 1}
@@ -333,14 +336,13 @@ async def test_a_state_that_is_none_is_set_aside(
 
 
 async def test_a_word_that_is_read_after_a_later_one_changes_nothing(ingest: Parts) -> None:
-    pipeline = ingest.pipeline()
     lost, running = (
         Delivery("edges/box-01/state", state(word), retained=False, number=1, order=order)
         for order, word in enumerate(("lost", "running"), start=1)
     )
 
-    await pipeline.store([running])
-    await pipeline.store([lost])
+    await ingest.states.take([running])
+    await ingest.states.take([lost])
 
     await ingest.contacts.written()
     assert await contacts(ingest) == [(0, None, None)]
@@ -361,7 +363,34 @@ def another(ingest: Parts) -> Contacts:
 async def heard_too(contacts: Contacts, word: str) -> None:
     """The other process gets the box's state message as well."""
     message = Delivery("edges/box-01/state", state(word), retained=False, number=1)
-    assert await contacts.take(message) is None
+    assert await contacts.take([message]) == []
+
+
+class Counting(Known):
+    """Says how many boxes each question was about."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.questions: list[int] = []
+
+    async def edges(self, names: set[str]) -> Mapping[str, Edge | None]:
+        self.questions.append(len(names))
+        return await super().edges(names)
+
+
+async def test_the_births_of_many_boxes_cost_one_question(ingest: Parts) -> None:
+    """A call that comes after ten thousand of them would else wait for as many answers."""
+    known = Counting(ingest.pool)
+    contacts = Contacts(Duty(ingest.pool), known, ingest.clock, ingest.subscriber)
+    births = [
+        Delivery(f"edges/box-{n:04}/state", state("running"), retained=False, number=1)
+        for n in range(400)
+    ]
+
+    aside = await contacts.take(births)
+
+    assert known.questions == [400]
+    assert [one.reason for one in aside] == ["unknown_edge"] * 400
 
 
 async def until_contacts(

@@ -193,6 +193,28 @@ async def test_a_small_round_does_not_rest(home: House, pool: Pool) -> None:
     await watch.judge_pending(("bulk",), rest=rest)
 
 
+async def test_who_is_far_behind_rests_only_for_calls(
+    home: House, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "_SMALL", 0.0)
+    monkeypatch.setattr(rounds, "_BEHIND", 1)
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    watch, _ = watching(pool)
+    await doors(home, 2)
+    await watch.judge_pending(("bulk",), rest=rest)
+    assert not rests
+
+    await doors(home, 1, lane="urgent")
+    await watch.judge_pending(("urgent",), rest=rest)
+    await doors(home, 2)
+    await watch.judge_pending(("bulk",), rest=rest)
+    assert len(rests) == 1
+
+
 async def keep_ringing(db: "asyncpg.Connection[asyncpg.Record]") -> None:
     while True:
         await db.execute("NOTIFY pending, 'bulk'")
