@@ -1,6 +1,7 @@
 """Who is asking, and which citizens they may see."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -26,7 +27,9 @@ class Caller:
 
     `person` is the inside number, `public` the id that may leave the house. `districts` None
     means every district of the municipality. Every read and every write takes the caller and
-    keeps to both; what lies outside is answered as if it did not exist.
+    keeps to both; what lies outside is answered as if it did not exist. `access` is the inside
+    number of this person in this role, 0 where nobody signed in. `asked` and `purpose` are this
+    request's own: when it came by the Clock, and what for.
     """
 
     municipality: int
@@ -35,6 +38,9 @@ class Caller:
     name: str
     role: Role
     districts: frozenset[int] | None = None
+    access: int = 0
+    asked: datetime | None = field(default=None, compare=False)
+    purpose: str = field(default="", compare=False)
 
     @property
     def within(self) -> list[int] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.store.pool import Connection, connect_to
+from gateway.store.rights import write_rights
 
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -35,7 +36,8 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
     """Bring the database up to date; the names of the files that were applied.
 
     Each file runs in a transaction of its own, and two that migrate at once wait for each other.
-    Raises WrongHistory, DatabaseDown, and asyncpg's own error where the SQL is refused.
+    Afterwards the table of rights is the program's. Raises WrongHistory, DatabaseDown, and
+    asyncpg's own error where the SQL is refused.
     """
     async with connect_to(dsn) as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -45,6 +47,8 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
             async with connection.transaction():
                 await connection.execute(migration.sql)
                 await connection.execute(_NOTE, migration.name, migration.digest)
+        async with connection.transaction():
+            await write_rights(connection)
         return [migration.name for migration in todo]
 
 
