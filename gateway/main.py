@@ -17,6 +17,7 @@ from gateway.health import Health
 from gateway.settings import BadSetting, Settings
 from gateway.store.migrate import WrongHistory, migrate
 from gateway.store.pool import DatabaseDown
+from gateway.store.seal import of_settings
 
 STAGES: Mapping[str, str] = {
     "ingest": "gateway.ingest.run",
@@ -34,11 +35,15 @@ COMMANDS: Mapping[str, str] = {
     "edges": "gateway.edges.joining",
     "restored": "gateway.restored",
     "reread": "gateway.reread",
+    "seal": "gateway.seal",
 }
 """Each administrator's command and its module; `add_arguments` and `run` are as in Command."""
 
 AS_A_STAGE = frozenset({"reread"})
 """Commands that have the rights of a stage, and no need of the owner's."""
+
+SEALED = frozenset({"api", "ingest"})
+"""The stages that open what is sealed: names and addresses, and the keys of devices."""
 
 OK, FAILED, BAD_SETTING, NO_DATABASE, WRONG_SCHEMA = 0, 1, 78, 69, 65
 """Exit codes, after sysexits.h (EX_CONFIG, EX_UNAVAILABLE, EX_DATAERR)."""
@@ -116,6 +121,8 @@ def _command(name: str) -> Command:
 
 async def _dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.command == "run":
+        if SEALED & set(arguments.only):
+            of_settings(settings)  # refused now, and not when the first name is asked for
         await _until_told_to_stop(settings, arguments.only)
         return OK
     owner = settings.database_owner.get_secret_value()

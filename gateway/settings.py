@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         default=True,
         description="tells boxes after a restore what is stored, and asks for what is missing",
     )
+    identity_key: Path | None = Field(
+        default=None,
+        description="file outside the database with the keys that seal names and addresses; "
+        "production needs it",
+    )
     webhook_url: str | None = Field(default=None, description="where notices are sent")
     webhook_secret: SecretStr | None = Field(
         default=None, description="whsec_… that signs notices (Standard Webhooks)"

@@ -24,6 +24,7 @@ from deploy.runtime.services import (
     free_port,
 )
 from gateway.settings import Settings
+from gateway.store.seal import new_line
 
 _USERS = ("gateway-urgent", "gateway-bulk", "gateway-config")
 _SCHEMA_OWNER = "owner"
@@ -204,6 +205,7 @@ class Stack:
             "public_address": f"127.0.0.1:{https}",
             "clock": clock,
             "production": "false",
+            "identity_key": str(_identity_key(self.folder)),
         }
 
     def _process_environment(self, own: Mapping[str, str]) -> dict[str, str]:
@@ -211,6 +213,15 @@ class Stack:
         told = {f"GATEWAY_{name.upper()}": value for name, value in wanted.items()}
         ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         return {**clean_environment(), **ours, **told}
+
+
+def _identity_key(folder: Path) -> Path:
+    """The key that seals names here: made once, and kept as long as the folder."""
+    file = folder / "identity.key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(new_line())
+    return file
 
 
 def clean_environment() -> dict[str, str]:

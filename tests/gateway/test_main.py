@@ -23,6 +23,7 @@ GATEWAY_COMMAND = Path(sys.executable).with_name("gateway")
 
 def environment(**settings: object) -> dict[str, str]:
     usual = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    settings = {"production": "false", **settings}
     return usual | {f"GATEWAY_{name.upper()}": str(value) for name, value in settings.items()}
 
 
@@ -42,6 +43,7 @@ def gateway(*words: str, **settings: object) -> "subprocess.CompletedProcess[str
     [
         (["run"], {"clock": "sundial"}, 78, "GATEWAY_CLOCK"),
         (["run", "--only", "ingest,nothing"], {}, 2, "'nothing' is none of"),
+        (["run", "--only", "api"], {"production": "yes"}, 78, "GATEWAY_IDENTITY_KEY"),
         (["migrate"], {}, 78, "GATEWAY_DATABASE_OWNER: this command needs it"),
         (
             ["migrate"],
