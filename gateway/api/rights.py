@@ -3,61 +3,82 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.store.caller import ROLES, Role
+from gateway.store.caller import Caller
+from gateway.store.rights import ROLES, DataClass, Level, Role, may
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """Who may come through. `anyone` needs no sign-in; `loopback` lets in this machine itself."""
+    """Who may come through: whoever has every class of data in `needs` at that level at least.
 
-    roles: frozenset[Role] = frozenset()
+    `anyone` needs no sign-in, `signed_in` nothing but it; `loopback` lets in this machine itself.
+    Which roles these are follows from gateway/store/rights.py, as do the database's policies.
+    """
+
+    needs: tuple[tuple[DataClass, Level], ...] = ()
     anyone: bool = False
+    signed_in: bool = False
     loopback: bool = False
 
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Every role that comes through, with a key or a session that is not confined further."""
+        return frozenset(
+            role
+            for role in ROLES
+            if self.signed_in
+            or (self.needs and all(may(role, kind, level) for kind, level in self.needs))
+        )
 
-def _for(*roles: Role) -> Right:
-    return Right(frozenset(roles))
+    def lets_in(self, caller: Caller) -> bool:
+        """Whether this caller comes through."""
+        return self.signed_in or (
+            bool(self.needs) and all(caller.may(kind, level) for kind, level in self.needs)
+        )
 
 
-_ANYONE = Right(anyone=True)
-_MOVES = _for("staff", "planner", "leader")
-_ALERTS = _for("staff", "planner", "leader", "clinical_owner", "robot")
-_HOMES = _for(
-    "staff", "planner", "leader", "clinical_owner", "technician", "administrator", "robot"
-)
-_OBSERVATIONS = _for("staff", "planner", "leader", "clinical_owner", "robot")
-_REGISTER = _for("planner", "technician", "robot")
-_DOSES = _for("planner", "clinical_owner", "robot")
-_BOARD = _for("staff", "planner", "leader", "clinical_owner")
+def reads(*kinds: DataClass) -> Right:
+    """For whoever may read all these classes of data."""
+    return Right(tuple((kind, "reading") for kind in kinds))
+
+
+def writes(*kinds: DataClass) -> Right:
+    """For whoever may write all these classes of data."""
+    return Right(tuple((kind, "all") for kind in kinds))
+
+
+ANYONE = Right(anyone=True)
+SIGNED_IN = Right(signed_in=True)
+_BOARD = reads("alert", "identity")
 
 RIGHTS: Mapping[str, Right] = {
-    "GET /healthz": _ANYONE,
-    "GET /readyz": _ANYONE,
-    "GET /openapi.json": _ANYONE,
+    "GET /healthz": ANYONE,
+    "GET /readyz": ANYONE,
+    "GET /openapi.json": ANYONE,
     # No names and no citizens are in the figures; a collector on another machine brings a key.
-    "GET /metrics": Right(frozenset({"robot"}), loopback=True),
-    "GET /login": _ANYONE,
-    "POST /login": _ANYONE,
-    "GET /static/{name}": _ANYONE,
-    "POST /edges/join": _ANYONE,  # its secret is its right
-    "POST /logout": _for(*ROLES),
+    "GET /metrics": Right((("operation", "reading"),), loopback=True),
+    "GET /login": ANYONE,
+    "POST /login": ANYONE,
+    "GET /static/{name}": ANYONE,
+    "POST /edges/join": ANYONE,  # its secret is its right
+    "POST /logout": SIGNED_IN,
     "GET /": _BOARD,
     "GET /board/alerts": _BOARD,
-    "GET /board/alerts/{public}/close": _MOVES,
-    "POST /board/alerts/{public}/{move}": _MOVES,
-    "GET /alerts": _ALERTS,
-    "GET /alerts/{public}": _ALERTS,
-    "POST /alerts/{public}/{move}": _MOVES,
-    "GET /stream": _ALERTS,
-    "GET /homes": _HOMES,
-    "POST /homes": _for("planner", "administrator", "robot"),
-    "GET /edges": _for("planner", "technician", "administrator", "robot"),
-    "GET /devices": _HOMES,
-    "POST /devices": _REGISTER,
-    "GET /devices/{public}": _HOMES,
-    "PUT /devices/{public}/key": _REGISTER,
-    "GET /devices/{public}/observations": _OBSERVATIONS,
-    "POST /devices/{public}/placements": _REGISTER,
-    "POST /placements/{public}/end": _REGISTER,
-    "PUT /placements/{public}/dose-plan": _DOSES,
+    "GET /board/alerts/{public}/close": writes("alert"),
+    "POST /board/alerts/{public}/{move}": writes("alert"),
+    "GET /alerts": reads("alert"),
+    "GET /alerts/{public}": reads("alert"),
+    "POST /alerts/{public}/{move}": writes("alert"),
+    "GET /stream": reads("alert"),
+    "GET /homes": reads("home"),
+    "POST /homes": writes("citizen", "home"),
+    "GET /edges": reads("signal"),
+    "GET /devices": reads("device"),
+    "POST /devices": writes("device"),
+    "GET /devices/{public}": reads("device"),
+    "PUT /devices/{public}/key": writes("device"),
+    "GET /devices/{public}/observations": reads("observation"),
+    "POST /devices/{public}/placements": writes("placement"),
+    "POST /placements/{public}/end": writes("placement"),
+    "PUT /placements/{public}/dose-plan": writes("dose_plan"),
 }

@@ -11,7 +11,7 @@ _WORDS = """
     SELECT set_config('trygport.municipality', $1, true), set_config('trygport.person', $2, true),
            set_config('trygport.access', $3, true), set_config('trygport.role', $4, true),
            set_config('trygport.districts', $5, true), set_config('trygport.purpose', $6, true),
-           set_config('trygport.now', $7, true)
+           set_config('trygport.now', $7, true), set_config('trygport.classes', $8, true)
 """
 
 
@@ -27,7 +27,7 @@ async def asking(pool: Pool, caller: Caller, *, purpose: str = "") -> AsyncGener
 
 
 def _words(caller: Caller, purpose: str) -> tuple[str, ...]:
-    """What the policies read, as text; empty is nobody, but for districts, where it is all."""
+    """What the policies read, as text; empty is nobody, but of districts and classes all."""
     within = caller.within
     return (
         str(caller.municipality),
@@ -37,4 +37,5 @@ def _words(caller: Caller, purpose: str) -> tuple[str, ...]:
         "" if within is None else "{" + ",".join(map(str, within)) + "}",
         purpose or caller.purpose,
         "" if caller.asked is None else caller.asked.isoformat(),
+        "" if caller.classes is None else "{" + ",".join(sorted(caller.classes)) + "}",
     )

@@ -2,23 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, get_args
 from uuid import UUID
 
-Role = Literal[
-    "staff",
-    "planner",
-    "technician",
-    "clinical_owner",
-    "leader",
-    "auditor",
-    "administrator",
-    "robot",
-]
-ROLES: tuple[Role, ...] = get_args(Role)
+from gateway.store.rights import ROLES, DataClass, Level, Role, may
 
-NAMES: frozenset[Role] = frozenset({"staff", "planner", "clinical_owner", "leader"})
-"""The roles that are shown citizens' names and addresses; the others work with ids."""
+__all__ = ["ROLES", "Caller", "Role"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +16,9 @@ class Caller:
     `person` is the inside number, `public` the id that may leave the house. `districts` None
     means every district of the municipality. Every read and every write takes the caller and
     keeps to both; what lies outside is answered as if it did not exist. `access` is the inside
-    number of this person in this role, 0 where nobody signed in. `asked` and `purpose` are this
-    request's own: when it came by the Clock, and what for.
+    number of this person in this role. `asked` and `purpose` are this
+    request's own: when it came by the Clock, and what for. `session` is the open session's
+    outside id; `classes` are the only classes of data that a key is for, None without a bound.
     """
 
     municipality: int
@@ -41,12 +30,19 @@ class Caller:
     access: int = 0
     asked: datetime | None = field(default=None, compare=False)
     purpose: str = field(default="", compare=False)
+    session: UUID | None = field(default=None, compare=False)
+    classes: frozenset[str] | None = None
 
     @property
     def within(self) -> list[int] | None:
         """The districts as a query takes them: null means all."""
         return None if self.districts is None else sorted(self.districts)
 
+    def may(self, kind: DataClass, level: Level) -> bool:
+        """Whether the caller has at least that level in that class of data."""
+        within = self.classes is None or kind in self.classes
+        return level == "nothing" or (within and may(self.role, kind, level))
+
     @property
     def sees_names(self) -> bool:
-        return self.role in NAMES
+        return self.may("identity", "reading")

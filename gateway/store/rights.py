@@ -3,8 +3,19 @@
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from gateway.store.caller import ROLES, Role
 from gateway.store.pool import Connection
+
+Role = Literal[
+    "staff",
+    "planner",
+    "technician",
+    "clinical_owner",
+    "leader",
+    "auditor",
+    "administrator",
+    "robot",
+]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 DataClass = Literal[
     "alert",
@@ -100,11 +111,14 @@ _OF_CLASS: Mapping[DataClass, Mapping[Role, Level]] = {
         "administrator": "all",
         "robot": "all",
     },
+    # who places a dispenser, or takes it away, begins and ends its plan with it
     "dose_plan": {
         "staff": "reading",
         "planner": "all",
         "clinical_owner": "all",
         "leader": "reading",
+        "technician": "reading",
+        "administrator": "reading",
         "robot": "all",
     },
     # colleagues: their names beside what they did

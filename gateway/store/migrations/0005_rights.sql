@@ -28,6 +28,10 @@ CREATE FUNCTION my_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
 RETURN nullif(current_setting('trygport.now', true), '')::timestamptz;
 COMMENT ON FUNCTION my_now IS 'the Clock''s time when the question was asked, never the server''s';
 
+CREATE FUNCTION my_classes() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
+RETURN nullif(current_setting('trygport.classes', true), '')::text[];
+COMMENT ON FUNCTION my_classes IS 'the classes of data that a key is confined to; null: all that the role has';
+
 CREATE TABLE role_right (
     role text NOT NULL,
     class text NOT NULL,
@@ -39,4 +43,6 @@ COMMENT ON COLUMN role_right.level IS '0 nothing, 1 pseudonym (ids), 2 reading, 
 GRANT SELECT ON role_right TO trygport_api, trygport_reader;
 
 CREATE FUNCTION my_level(wanted text) RETURNS smallint LANGUAGE sql STABLE PARALLEL SAFE
-RETURN COALESCE((SELECT r.level FROM role_right r WHERE r.role = my_role() AND r.class = wanted), 0);
+RETURN COALESCE((SELECT r.level FROM role_right r
+                 WHERE r.role = my_role() AND r.class = wanted
+                   AND (my_classes() IS NULL OR wanted = ANY (my_classes()))), 0);
