@@ -94,15 +94,14 @@ class Gateway:
         )
         client.username_pw_set(f"gateway-{lane}", GATEWAY_PASSWORD)
         client.on_socket_open = _without_delay
-        if lane != "config":
-            client.on_connect = self._subscribe
-            client.on_message = self._hand_over
-        return client
+        word = "state" if lane == "config" else lane
 
-    def _subscribe(self, client: paho.Client, *_: object) -> None:
-        words = ("bulk",) if client is self._clients["bulk"] else ("urgent", "state")
-        for word in words:
+        def subscribe(client: paho.Client, *_: object) -> None:
             client.subscribe(f"edges/{self._edge}/{word}", qos=1)
+
+        client.on_connect = subscribe
+        client.on_message = self._hand_over
+        return client
 
     def _hand_over(self, _: paho.Client, __: object, message: paho.MQTTMessage) -> None:
         word, said = message.topic.rsplit("/", 1)[1], json.loads(message.payload)
