@@ -4,8 +4,6 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from adapters.frame import Lane
 from deploy.runtime.broker import Broker
 from edge.config import ConfigFile
@@ -14,8 +12,8 @@ from gateway.edges.config import config
 from gateway.store.configs import Placed
 from tests.edge.frames import HOUR, HandClock, heard
 from tests.edge.gateway import EPOCH, NEXT_EPOCH, gateway
-from tests.edge.test_spool import everything, runs, store_all
-from tests.edge.test_uplink import BOX, box, drained
+from tests.edge.spooled import everything, runs, store_all
+from tests.edge.uplinks import BOX, box, drained
 
 
 def stream_of(spool: Spool, lane: Lane) -> str:
@@ -23,16 +21,6 @@ def stream_of(spool: Spool, lane: Lane) -> str:
     with closing(sqlite3.connect(spool.path)) as db:
         [(name,)] = db.execute("SELECT stream FROM stream WHERE lane = ?", (lane,))
     return str(name)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "spool.sqlite"
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 def test_a_restored_gateway_is_sent_again_all_that_is_kept(path: Path, clock: HandClock) -> None:

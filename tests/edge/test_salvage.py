@@ -10,7 +10,8 @@ from edge.disk import connect
 from edge.salvage import mend
 from edge.spool import Spool
 from tests.edge.frames import HandClock, heard
-from tests.edge.test_spool import EPOCH, everything, runs
+from tests.edge.gateway import EPOCH
+from tests.edge.spooled import everything, runs
 
 PAGE = 4096
 

@@ -1,54 +1,20 @@
 """The spool outlives the process and the power, and forgets only what is receipted and old."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from adapters.frame import Lane
 from deploy.runtime.paths import ROOT
 from edge.disk import SpoolTaken
-from edge.run import Place, Run
+from edge.run import Place
 from edge.spool import Spool, SpoolFailed
 from edge.status import peek
 from tests.edge.frames import HOUR, HandClock, heard
+from tests.edge.gateway import EPOCH
 from tests.edge.pages import dirty_pages
-
-EPOCH = "6a0c5a4e-0000-4000-8000-000000000001"
-
-
-def runs(spool: Spool, lane: Lane, *, frames: int = 100, octets: int = 50_000) -> list[Run]:
-    cut = list[Run]()
-    while run := spool.cut(lane, cut[-1].following if cut else None, frames=frames, octets=octets):
-        cut.append(run)
-    return cut
-
-
-def everything(spool: Spool, lane: Lane = "bulk") -> list[int]:
-    """The numbers in the bytes of all frames that wait, in order."""
-    return [
-        int.from_bytes(bytes.fromhex(json.loads(text)["data"]["fcd2"]), "little")
-        for run in runs(spool, lane)
-        for text in run.frames
-    ]
-
-
-def store_all(spool: Spool, *, epoch: str = EPOCH) -> None:
-    for lane in ("urgent", "bulk"):
-        for run in runs(spool, lane):
-            spool.receipt({run.stream: [(1, run.last)]}, epoch=epoch)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "spool.sqlite"
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+from tests.edge.spooled import everything, runs, store_all
 
 
 def test_frames_are_there_after_a_restart_in_the_same_stream(path: Path, clock: HandClock) -> None:

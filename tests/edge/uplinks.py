@@ -1,0 +1,44 @@
+"""A box of the shared broker that sends, for as long as a test wants it to."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from deploy.runtime.broker import Broker
+from edge.line import Link
+from edge.spool import Spool
+from edge.uplink import Uplink
+from tests.edge.frames import HandClock
+from tests.edge.gateway import SOON
+
+BOX = "box-11"
+
+
+def link(broker: Broker, *, edge: str = BOX) -> Link:
+    return Link.to(f"mqtt://127.0.0.1:{broker.port}", edge=edge, password=edge)
+
+
+@asynccontextmanager
+async def sending(uplink: Uplink) -> AsyncGenerator[Uplink]:
+    """The uplink at work, stopped as planned afterwards."""
+    task = asyncio.create_task(uplink.run())
+    try:
+        async with asyncio.timeout(SOON):
+            await uplink.online.wait()
+        yield uplink
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def box(broker: Broker, folder: Path, clock: HandClock) -> AsyncGenerator[Uplink]:
+    with Spool(folder / "spool", clock) as spool:
+        async with sending(Uplink(spool, link(broker), clock)) as uplink:
+            yield uplink
+
+
+async def drained(spool: Spool) -> None:
+    async with asyncio.timeout(SOON):
+        await spool.drained.wait()
