@@ -1,11 +1,14 @@
-"""A house in a database of the test's own, and the connections that watch has to it."""
+"""A house in a database of the test's own, watch's connections to it, and the whole chain."""
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from deploy.runtime.services import OneDatabase
+from deploy.runtime.services import Database, OneDatabase
 from gateway.store.pool import Pool, connect
+from tests.conftest import TEMPLATE
+from tests.gateway.chain import Chain, chain
 from tests.gateway.house import House, house
 
 
@@ -19,3 +22,18 @@ async def home(fresh_database: OneDatabase) -> AsyncIterator[House]:
 async def pool(home: House) -> AsyncIterator[Pool]:
     async with connect(home.settings(), "watch") as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def emptied(database: Database) -> Iterator[OneDatabase]:
+    """One database for all tests of a file, emptied before each."""
+    made = database.create(f"chained_{secrets.token_hex(6)}", template=TEMPLATE)
+    yield made
+    database.drop(made.name)
+
+
+@pytest.fixture
+async def chained(emptied: OneDatabase) -> AsyncIterator[Chain]:
+    """A home whose frames go through ingest, database and rules, in a file's own database."""
+    async with chain(emptied) as made:
+        yield made

@@ -4,7 +4,6 @@ On 2026-10-25 the hour from 02:00 comes twice (first summer time, then winter ti
 it does not come at all.
 """
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, time, timedelta
 from functools import partial
 
@@ -12,27 +11,16 @@ import pytest
 
 from adapters.frame import Frame
 from adapters.observation import Kind
-from deploy.runtime.services import Database, OneDatabase
-from tests.conftest import TEMPLATE
 from tests.frames import DISPENSER, door, dose
-from tests.gateway.chain import Chain, Machine, chain
+from tests.gateway.chain import Chain, Machine
 from tests.gateway.days import local
 
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(scope="module")
-def emptied(database: Database) -> Iterator[OneDatabase]:
-    """One database for all of these tests, emptied before each."""
-    made = database.create("summer_time", template=TEMPLATE)
-    yield made
-    database.drop(made.name)
-
-
 @pytest.fixture
-async def home(emptied: OneDatabase) -> AsyncIterator[Chain]:
-    async with chain(emptied) as made:
-        yield made
+def home(chained: Chain) -> Chain:
+    return chained
 
 
 async def plan(home: Chain, since: datetime, *at: str) -> None:

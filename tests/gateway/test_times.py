@@ -1,16 +1,13 @@
 """Honest time: what a wrong clock heard, on exact dates, through ingest, database and rules."""
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from adapters.frame import Frame
 from adapters.observation import ClockQuality, Kind
-from deploy.runtime.services import Database, OneDatabase
-from tests.conftest import TEMPLATE
 from tests.frames import door, press
-from tests.gateway.chain import ZERO, Chain, Machine, chain
+from tests.gateway.chain import ZERO, Chain, Machine
 
 MORNING = datetime(2026, 9, 21, 6, 15, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -23,18 +20,9 @@ SURE, CORRECTED, UNSURE, AHEAD = (
 )
 
 
-@pytest.fixture(scope="module")
-def emptied(database: Database) -> Iterator[OneDatabase]:
-    """One database for all of these tests, emptied before each."""
-    made = database.create("times", template=TEMPLATE)
-    yield made
-    database.drop(made.name)
-
-
 @pytest.fixture
-async def home(emptied: OneDatabase) -> AsyncIterator[Chain]:
-    async with chain(emptied) as made:
-        yield made
+def home(chained: Chain) -> Chain:
+    return chained
 
 
 async def one_call(home: Chain, *, since: datetime, late: bool = False) -> None:

@@ -12,10 +12,11 @@ from gateway.store import claims
 from gateway.store.pool import DatabaseDown, Pool, connect
 from tests.gateway.house import House
 from tests.gateway.watching import (
-    MINUTE,
     SECOND,
     TEN,
     another,
+    called_twice,
+    caller,
     opened,
     press,
     soon,
@@ -25,8 +26,7 @@ from tests.gateway.watching import (
 
 
 async def test_what_is_judged_is_watched_and_no_longer_pending(home: House, pool: Pool) -> None:
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
+    citizen, button = await caller(home)
     watch, _ = watching(pool)
     for number in range(3):
         await home.deliver([citizen], [press(button, TEN, number), press(button, TEN, number)])
@@ -57,14 +57,7 @@ async def test_a_deadline_that_ingest_sets_while_we_judge_is_not_lost(
     home: House, pool: Pool
 ) -> None:
     """Contact is lost after its facts were read: a nurse's lock holds the judgement up there."""
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
-    await home.contact(citizen)
-    watch, clock = watching(pool)
-    await home.deliver([citizen], [press(button)])
-    await until_quiet(watch)
-    clock.at += MINUTE
-    await home.deliver([citizen], [press(button, clock.at, 6)])
+    citizen, watch, clock = await called_twice(home, pool)
 
     async with another(home) as nurse:
         async with nurse.transaction():
@@ -81,13 +74,7 @@ async def test_a_deadline_that_ingest_sets_while_we_judge_is_not_lost(
 
 
 async def test_a_watch_cut_off_in_the_middle_has_changed_nothing(home: House, pool: Pool) -> None:
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
-    watch, clock = watching(pool)
-    await home.deliver([citizen], [press(button)])
-    await until_quiet(watch)
-    clock.at += MINUTE
-    await home.deliver([citizen], [press(button, clock.at, 6)])
+    _, watch, _ = await called_twice(home, pool)
 
     async with home.db.transaction():
         await home.db.execute("SELECT FROM alert FOR UPDATE")
@@ -140,8 +127,7 @@ async def test_watches_side_by_side_make_exactly_one_alert_of_each_press(home: H
 
 async def heard_twice_and_judged_at_the_same_time(home: House, pool: Pool) -> int:
     """How many alerts one press makes: the first worker is held before it can commit."""
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
+    citizen, button = await caller(home)
     watch, _ = watching(pool)
     await home.deliver([citizen], [opened(button, TEN)])
     await until_quiet(watch)

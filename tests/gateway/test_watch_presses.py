@@ -10,6 +10,8 @@ from tests.gateway.watching import (
     MINUTE,
     SECOND,
     TEN,
+    called_twice,
+    caller,
     press,
     until_quiet,
     watching,
@@ -17,8 +19,7 @@ from tests.gateway.watching import (
 
 
 async def test_a_press_is_one_alert_and_one_notice(home: House, pool: Pool) -> None:
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
+    citizen, button = await caller(home)
     watch, _ = watching(pool, TEN + SECOND)
 
     await home.deliver([citizen], [press(button)])
@@ -45,8 +46,7 @@ async def test_a_press_is_one_alert_and_one_notice(home: House, pool: Pool) -> N
 async def test_a_press_heard_five_times_by_two_lanes_and_delivered_twice_is_one(
     home: House, pool: Pool
 ) -> None:
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
+    citizen, button = await caller(home)
     watch, clock = watching(pool)
 
     for lane in ("urgent", "bulk", "urgent"):
@@ -61,8 +61,7 @@ async def test_a_press_heard_five_times_by_two_lanes_and_delivered_twice_is_one(
 async def test_pressing_again_joins_the_open_case_until_somebody_closes_it(
     home: House, pool: Pool
 ) -> None:
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
+    citizen, button = await caller(home)
     watch, clock = watching(pool)
     for number in (1, 2):
         await home.deliver([citizen], [press(button, clock.at, number)])
@@ -84,13 +83,7 @@ async def test_pressing_again_joins_the_open_case_until_somebody_closes_it(
 async def test_a_press_that_waits_for_a_nurse_who_is_closing_becomes_a_case_of_its_own(
     home: House, pool: Pool
 ) -> None:
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
-    watch, clock = watching(pool)
-    await home.deliver([citizen], [press(button)])
-    await until_quiet(watch)
-    clock.at += MINUTE
-    await home.deliver([citizen], [press(button, clock.at, 6)])
+    _, watch, _ = await called_twice(home, pool)
 
     async with home.db.transaction():
         await home.db.execute("UPDATE alert SET state = 'closed', outcome = 'helped'")
@@ -103,8 +96,7 @@ async def test_a_press_that_waits_for_a_nurse_who_is_closing_becomes_a_case_of_i
 
 
 async def test_a_press_found_late_still_alerts_and_says_so(home: House, pool: Pool) -> None:
-    citizen = await home.citizen()
-    button = await home.placed(citizen, "call")
+    citizen, button = await caller(home)
     watch, clock = watching(pool, TEN + timedelta(days=20))
 
     await home.deliver([citizen], [press(button)], received=clock.at)

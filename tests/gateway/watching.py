@@ -50,6 +50,24 @@ def taken(device: int, at: datetime, slot: int = 1) -> Seen:
     return Seen(device, Kind.DOSE_TAKEN, at, code=slot)
 
 
+async def caller(home: House) -> tuple[Citizen, int]:
+    """A citizen with a call button."""
+    citizen = await home.citizen()
+    return citizen, await home.placed(citizen, "call")
+
+
+async def called_twice(home: House, pool: Pool) -> tuple[Citizen, Watch, StillClock]:
+    """A citizen whose first press is a case and whose second, a minute later, waits."""
+    citizen, button = await caller(home)
+    await home.contact(citizen)
+    watch, clock = watching(pool)
+    await home.deliver([citizen], [press(button)])
+    await until_quiet(watch)
+    clock.at += MINUTE
+    await home.deliver([citizen], [press(button, clock.at, 6)])
+    return citizen, watch, clock
+
+
 async def couple(home: House) -> tuple[Citizen, Citizen]:
     """Two citizens in one home with one box, whose contact both know."""
     first = await home.citizen()
