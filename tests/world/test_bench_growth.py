@@ -44,6 +44,7 @@ async def test_a_country_comes_back_in_turns_and_loses_neither_telemetry_nor_a_c
     assert figures["connected"] == 24
     assert figures["backlog"] == pytest.approx(60 * 380, rel=0.1)
     assert figures["calls"]["presses"] == 20
+    assert figures["complaints"] == 0
 
 
 @pytest.mark.long
@@ -61,6 +62,7 @@ async def test_every_size_is_a_point_with_a_rate_and_a_latency(
     assert third["streams"] >= 500
     assert all(point["lost"] == 0 < point["observations_per_s"] for point in figures["points"])
     assert fromstring(drawn.read_text()).tag.endswith("svg")  # noqa: S314 - our own
+    assert figures["complaints"] == 0
 
 
 def test_a_point_is_drawn_higher_the_more_there_is() -> None:

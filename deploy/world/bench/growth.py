@@ -77,9 +77,10 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
                 await growing.to_rows(row_count)
             for streams in arguments.streams:
                 await growing.to_streams(streams)
+            complaints = started.complaints(say)
     points = [asdict(point) for point in growing.points]
     arguments.picture.write_text(picture(growing.steps))
-    return {"points": points, "picture": str(arguments.picture)}
+    return {"points": points, "picture": str(arguments.picture), "complaints": complaints}
 
 
 class _Growing:

@@ -117,6 +117,7 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         "presses_after_the_drain": later,
         "calls": told,
         "sent_again": sent.again,
+        "complaints": started.complaints(say),
     }
 
 
