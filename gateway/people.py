@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.clock import clock_from
 from gateway.settings import Settings
-from gateway.store import people
+from gateway.store import keys, people
 from gateway.store.caller import ROLES
 from gateway.store.pool import Connection, connect_owner
 from gateway.store.secrets import SHORTEST_PASSWORD, hash_password, new_secret
@@ -78,7 +78,8 @@ async def _add(db: Connection, arguments: argparse.Namespace, settings: Settings
         if password is not None:
             return password
         expires = clock_from(settings.clock).now() + timedelta(days=arguments.days)
-        return await people.add_key(db, municipality=where, access=access, expires=expires)
+        made = await keys.add_key(db, municipality=where, access=access, expires=expires)
+        return made.secret
 
 
 async def _end(db: Connection, arguments: argparse.Namespace, settings: Settings) -> None:

@@ -92,6 +92,30 @@ class Settings(BaseSettings):
         description="file outside the database with the keys that seal names and addresses; "
         "production needs it",
     )
+    requests_a_minute: int = Field(
+        default=600, ge=1, description="at most so many of one caller; then 429 with Retry-After"
+    )
+    oidc_issuer: str = Field(
+        default="",
+        description="the sign-in provider's issuer, letter by letter as it calls itself (OpenID "
+        "Connect); without it people sign in with a password",
+    )
+    oidc_client_id: str = Field(default="", description="our name at the provider")
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="our secret there, where it gave one"
+    )
+    oidc_redirect: str = Field(
+        default="",
+        description="https://HOST/login/back, as people reach it and as the provider was told",
+    )
+    oidc_municipality: str = Field(
+        default="", description="the municipality whose people the provider knows"
+    )
+    audit_heads: Path | None = Field(
+        default=None,
+        description="file outside the database, best on another machine, to which the heads of the "
+        "access log's chains are added once a minute",
+    )
     webhook_url: str | None = Field(default=None, description="where notices are sent")
     webhook_secret: SecretStr | None = Field(
         default=None, description="whsec_… that signs notices (Standard Webhooks)"
@@ -144,9 +168,23 @@ class Settings(BaseSettings):
             raise ValueError(
                 "GATEWAY_BROKER_PASSWORD_FILE needs GATEWAY_BROKER_PASSWORD: none lets nobody in"
             )
+        if self.oidc_issuer:
+            self._refuse_half_a_provider()
         if self.production and self.clock != "wall":
             raise ValueError(f"GATEWAY_CLOCK={self.clock}: in production only wall is allowed")
         return self
+
+    def _refuse_half_a_provider(self) -> None:
+        """Raises ValueError, which names what is missing."""
+        for name in ("oidc_client_id", "oidc_redirect", "oidc_municipality"):
+            if not getattr(self, name):
+                raise ValueError(f"GATEWAY_OIDC_ISSUER needs {PREFIX}{name.upper()}")
+        addresses = {"issuer": self.oidc_issuer, "redirect": self.oidc_redirect}
+        for name, address in addresses.items():
+            if self.production and not address.startswith("https://"):
+                raise ValueError(f"GATEWAY_OIDC_{name.upper()}: in production only https://")
+        if not self.oidc_redirect.endswith("/login/back"):
+            raise ValueError("GATEWAY_OIDC_REDIRECT: it ends with /login/back")
 
 
 def _in_words(bad: ValidationError) -> str:

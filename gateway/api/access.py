@@ -34,6 +34,7 @@ async def guard(request: Request) -> Caller | None:
     if right.anyone or (right.loopback and from_this_machine(request)):
         return None
     caller = await who(request)
+    _count(request, caller)
     if not right.lets_in(caller):
         raise Problem(
             HTTPStatus.FORBIDDEN, f"The role {caller.role} may not do this.", kind="forbidden"
@@ -45,7 +46,11 @@ def _count(request: Request, caller: Caller) -> None:
     """Raises Problem 429 for who asks faster than a person or a well-made program does."""
     desk = desk_of(request)
     try:
-        desk.rate.take(f"{caller.municipality} {caller.access}", desk.clock.now())
+        desk.rate.take(
+            f"{caller.municipality} {caller.access}",
+            desk.clock.now(),
+            most=desk.settings.requests_a_minute,
+        )
     except TooOften as wait:
         raise too_many(wait) from None
 

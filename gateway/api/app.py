@@ -14,9 +14,11 @@ from starlette.types import ASGIApp
 
 from gateway import log
 from gateway.api import alerts, devices, edges, health, homes, placements, problems, stream
-from gateway.api.access import Door, guard
+from gateway.api.access import guard
 from gateway.api.desk import Desk
+from gateway.api.door import Door
 from gateway.api.headers import Headers
+from gateway.api.linker import keep_linked
 from gateway.api.listen import bound
 from gateway.api.sizes import Sizes
 from gateway.clock import Clock
@@ -72,6 +74,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.run())
                 group.create_task(_admit(pool, settings, health))
+                group.create_task(keep_linked(pool, settings.audit_heads, clock, health))
                 for listening, tls in sockets:
                     group.create_task(_serve(_Server(_config(app, tls)), listening, live))
                 health.ok("api")

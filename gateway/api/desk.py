@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from gateway.api.throttle import Throttle
+from gateway.api.throttle import Rate, Throttle
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.reads.live import Live
@@ -24,6 +24,7 @@ class Desk:
     health: Health
     live: Live
     joins: Throttle = field(default_factory=lambda: Throttle(30, timedelta(minutes=1)))
+    rate: Rate = field(default_factory=Rate)
 
 
 def desk_of(request: Request) -> Desk:

@@ -59,6 +59,8 @@ RIGHTS: Mapping[str, Right] = {
     "GET /metrics": Right((("operation", "reading"),), loopback=True),
     "GET /login": ANYONE,
     "POST /login": ANYONE,
+    "GET /login/provider": ANYONE,
+    "GET /login/back": ANYONE,
     "GET /static/{name}": ANYONE,
     "POST /edges/join": ANYONE,  # its secret is its right
     "POST /logout": SIGNED_IN,

@@ -51,3 +51,24 @@ class Throttle:
     def _sweep(self, now: datetime) -> None:
         alive = {key: c for key, c in self._counted.items() if c[-1] > now - self._period}
         self._counted = alive if len(alive) < _MOST_KEYS else {}
+
+
+class Rate:
+    """At most `most` a minute per key, spread as it comes: a full bucket that fills up again.
+
+    A bucket is two numbers, however much is taken from it. Kept in memory of one process: several
+    copies of the API each have their own count.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, tuple[float, datetime]] = {}
+
+    def take(self, key: str, now: datetime, *, most: int) -> None:
+        """One more. Raises TooOften when the bucket is empty."""
+        left, at = self._buckets.get(key, (float(most), now))
+        filled = min(most, left + (now - at).total_seconds() * most / 60)
+        if filled < 1:
+            raise TooOften(int((1 - filled) * 60 / most) + 1)
+        if key not in self._buckets and len(self._buckets) >= _MOST_KEYS:
+            self._buckets.clear()
+        self._buckets[key] = (filled - 1, now)

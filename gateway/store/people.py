@@ -1,24 +1,16 @@
-"""People, their roles, their keys and their sessions, as the database keeps them."""
+"""People and their roles, as the commands of an administrator write them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg.exceptions import UniqueViolationError
 
-from gateway.store.caller import ROLES, Caller, Role
-from gateway.store.pool import Connection, Pool, Row
-from gateway.store.secrets import digest, new_secret
+from gateway.store.caller import ROLES, Role
+from gateway.store.pool import Connection
 
-SESSION_LIFE = timedelta(hours=12)
-"""A session ends after this however busy it is: longer than any shift."""
-SESSION_IDLE = timedelta(minutes=60)
-"""A session ends when nothing was asked for this long. An open board asks every minute."""
-_SEEN_STEP = timedelta(minutes=1)
-
-KEY_PREFIX = "tg_"
-"""API keys begin so, that a leaked one can be searched for."""
+Sealing = Callable[[int, int], bytes]
 
 
 class UnknownName(Exception):
@@ -30,15 +22,6 @@ class LoginTaken(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """What a sign-in is compared with. `access` is the inside number of person-in-a-role."""
-
-    municipality: int
-    access: int
-    password_hash: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """One person in one role, as `gateway people list` shows it."""
 
@@ -47,107 +30,6 @@ class Listed:
     role: str
     districts: tuple[str, ...] | None
     keys: int
-
-
-_CALLER = """
-    SELECT p.municipality, p.id AS person, p.public, a.role, a.districts,
-           COALESCE(NULLIF(i.name, ''), p.login) AS name
-    FROM {holder} h
-    JOIN access a ON a.municipality = h.municipality AND a.id = h.access
-    JOIN person p ON p.municipality = a.municipality AND p.id = a.person
-    LEFT JOIN identity.person i ON i.municipality = p.municipality AND i.person = p.id
-    WHERE h.hash = $1 AND h.expires > $2 AND (p.left_on IS NULL OR p.left_on > $2)
-"""
-_BY_KEY = _CALLER.format(holder="api_key")
-_BY_SESSION = _CALLER.format(holder="session") + " AND h.seen > $3"
-
-
-def _caller(row: Row | None) -> Caller | None:
-    if row is None:
-        return None
-    districts: Sequence[int] | None = row["districts"]
-    return Caller(
-        municipality=row["municipality"],
-        person=row["person"],
-        public=row["public"],
-        name=row["name"],
-        role=row["role"],
-        districts=None if districts is None else frozenset(districts),
-    )
-
-
-async def caller_by_key(pool: Pool, key: str, now: datetime) -> Caller | None:
-    """Who holds this API key, if it is known, not expired, and its person has not left."""
-    found = _caller(await pool.fetchrow(_BY_KEY, digest(key), now))
-    if found is not None:
-        await pool.execute(
-            "UPDATE api_key SET last_used = $2 "
-            "WHERE hash = $1 AND (last_used IS NULL OR last_used < $3)",
-            digest(key),
-            now,
-            now - _SEEN_STEP,
-        )
-    return found
-
-
-async def caller_by_session(
-    pool: Pool, cookie: str, now: datetime, *, seen: bool = True
-) -> Caller | None:
-    """Who signed in with this cookie. `seen` moves the idle limit on, at most once a minute."""
-    found = _caller(await pool.fetchrow(_BY_SESSION, digest(cookie), now, now - SESSION_IDLE))
-    if found is not None and seen:
-        await pool.execute(
-            "UPDATE session SET seen = $2 WHERE hash = $1 AND seen < $3",
-            digest(cookie),
-            now,
-            now - _SEEN_STEP,
-        )
-    return found
-
-
-async def account(pool: Pool, login: str, now: datetime) -> Account | None:
-    """The account with this login, in the first role it was given."""
-    row = await pool.fetchrow(
-        """
-        SELECT p.municipality, a.id AS access, p.password_hash
-        FROM person p JOIN access a ON a.municipality = p.municipality AND a.person = p.id
-        WHERE p.login = $1 AND p.password_hash IS NOT NULL
-          AND (p.left_on IS NULL OR p.left_on > $2)
-        ORDER BY a.id LIMIT 1
-        """,
-        login,
-        now,
-    )
-    return None if row is None else Account(**dict(row))
-
-
-async def open_session(pool: Pool, account: Account, now: datetime) -> str:
-    """A new session; the returned cookie is kept only as its digest. Sweeps ended ones away."""
-    cookie = new_secret()
-    await pool.execute(
-        "DELETE FROM session WHERE expires <= $1 OR seen <= $2", now, now - SESSION_IDLE
-    )
-    await pool.execute(
-        """
-        WITH opened AS (
-            INSERT INTO session (hash, municipality, access, created, seen, expires)
-            VALUES ($1, $2, $3, $4, $4, $5) RETURNING municipality, access)
-        INSERT INTO access_log (municipality, at, person, role, what)
-        SELECT a.municipality, $4, a.person, a.role, 'signed.in'
-        FROM opened o JOIN access a ON a.municipality = o.municipality AND a.id = o.access
-        """,
-        digest(cookie),
-        account.municipality,
-        account.access,
-        now,
-        now + SESSION_LIFE,
-    )
-    return cookie
-
-
-async def close_session(pool: Pool, cookie: str) -> None:
-    """The cookie opens nothing from now on."""
-    await pool.execute("DELETE FROM session WHERE hash = $1", digest(cookie))
 
 
 async def municipality(db: Connection, name: str, *, create: bool) -> int:
@@ -217,17 +99,70 @@ async def add_person(
     return person["public"], access
 
 
-async def add_key(db: Connection, *, municipality: int, access: int, expires: datetime) -> str:
-    """A new API key for a person in a role; told once, kept as its digest."""
-    key = KEY_PREFIX + new_secret()
-    await db.execute(
-        "INSERT INTO api_key (municipality, access, hash, expires) VALUES ($1, $2, $3, $4)",
-        municipality,
-        access,
-        digest(key),
-        expires,
+async def set_second_factor(db: Connection, login: str, sealed: Sealing) -> bool:
+    """The person's codes come from a new secret from now on. False: nobody has the login.
+
+    `sealed` is given the municipality's and the person's inside numbers, and makes what is kept.
+    """
+    row = await db.fetchrow(
+        "SELECT municipality, id FROM person WHERE login = $1 AND left_on IS NULL", login
     )
-    return key
+    if row is None:
+        return False
+    await db.execute(
+        """
+        INSERT INTO second_factor (municipality, person, secret) VALUES ($1, $2, $3)
+        ON CONFLICT (municipality, person) DO UPDATE SET secret = excluded.secret, last_step = 0
+        """,
+        row["municipality"],
+        row["id"],
+        sealed(row["municipality"], row["id"]),
+    )
+    return True
+
+
+async def add_role(
+    db: Connection, login: str, role: Role, districts: Sequence[str] | None, *, create: bool
+) -> bool:
+    """One more role for a person; a role they have is given these districts. False: unknown login.
+
+    Raises UnknownName for a district that may not be made.
+    """
+    row = await db.fetchrow(
+        "SELECT municipality, id FROM person WHERE login = $1 AND left_on IS NULL", login
+    )
+    if row is None:
+        return False
+    where = row["municipality"]
+    numbers = [await district(db, where, name, create=create) for name in districts or ()]
+    await db.execute(
+        """
+        INSERT INTO access (municipality, person, role, districts) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (municipality, person, role)
+            DO UPDATE SET districts = excluded.districts, until = NULL
+        """,
+        where,
+        row["id"],
+        role,
+        numbers or None,
+    )
+    return True
+
+
+async def end_role(db: Connection, login: str, role: Role, now: datetime) -> bool:
+    """The person has this role no more, and no session or key in it opens. False: they had not."""
+    ended = await db.fetchval(
+        """
+        UPDATE access a SET until = $3 FROM person p
+        WHERE p.municipality = a.municipality AND p.id = a.person AND p.login = $1
+          AND a.role = $2 AND a.until IS NULL
+        RETURNING a.id
+        """,
+        login,
+        role,
+        now,
+    )
+    return ended is not None
 
 
 async def end_person(db: Connection, login: str, now: datetime) -> bool:
@@ -252,7 +187,7 @@ async def listed(db: Connection) -> list[Listed]:
         FROM person p
         JOIN municipality m ON m.id = p.municipality
         JOIN access a ON a.municipality = p.municipality AND a.person = p.id
-        WHERE p.left_on IS NULL
+        WHERE p.left_on IS NULL AND a.until IS NULL
         ORDER BY m.name, p.login, a.role
         """
     )

@@ -31,8 +31,27 @@ class Door(Protocol):
         """Seconds until this login may be tried again; 0 when it may be now, which is counted."""
         ...
 
-    async def enter(self, request: Request, login: str, password: str) -> str | None:
+    @property
+    def by_provider(self) -> bool:
+        """Whether people sign in by the municipality's provider."""
+        ...
+
+    async def enter(self, request: Request, login: str, password: str, code: str) -> str | None:
         """The cookie of a new session, or None: unknown and wrong are one answer."""
+        ...
+
+    async def depart(self) -> tuple[str, str] | None:
+        """The provider's address, and the word that the browser must keep; None: not now."""
+        ...
+
+    async def arrive(
+        self, request: Request, *, code: str, state: str, sent_by: str | None
+    ) -> str | None:
+        """The cookie of a new session for who comes back from the provider; None: refused."""
+        ...
+
+    def browser_cookie(self, request: Request) -> str:
+        """The name of the cookie that binds a sign-in by the provider to its browser."""
         ...
 
     async def leave(self, request: Request) -> None:

@@ -8,9 +8,11 @@ from fastapi.responses import RedirectResponse
 
 from gateway.web.door import Door
 from gateway.web.pages import rendered
-from gateway.web.words import WRONG_LOGIN, wait
+from gateway.web.words import PROVIDER_REFUSED, WRONG_LOGIN, wait
 
 _LONGEST = 200
+_LONGEST_BACK = 4096
+_MINUTES_AWAY = 10
 
 
 def add_login(router: APIRouter, door: Door) -> None:
@@ -18,22 +20,23 @@ def add_login(router: APIRouter, door: Door) -> None:
 
     @router.get("/login")
     async def ask() -> Response:
-        return rendered("login.html", message="")
+        return _asked(door)
 
     @router.post("/login")
     async def enter(
         request: Request,
         login: Annotated[str, Form(max_length=_LONGEST)] = "",
         password: Annotated[str, Form(max_length=_LONGEST)] = "",
+        code: Annotated[str, Form(max_length=_LONGEST)] = "",
     ) -> Response:
         if seconds := door.wait(request, login):
-            refused = rendered("login.html", HTTPStatus.TOO_MANY_REQUESTS, message=wait(seconds))
+            refused = _asked(door, HTTPStatus.TOO_MANY_REQUESTS, wait(seconds))
             refused.headers["Retry-After"] = str(seconds)
             return refused
-        cookie = await door.enter(request, login, password)
+        cookie = await door.enter(request, login, password, code)
         if cookie is None:
-            return rendered("login.html", HTTPStatus.UNAUTHORIZED, message=WRONG_LOGIN)
-        return _let_in(request, door, cookie)
+            return _asked(door, HTTPStatus.UNAUTHORIZED, WRONG_LOGIN)
+        return let_in(request, door, cookie)
 
     @router.post("/logout")
     async def leave(request: Request) -> Response:
@@ -42,10 +45,49 @@ def add_login(router: APIRouter, door: Door) -> None:
         out.delete_cookie(door.cookie(request), secure=_tls(request), httponly=True)
         return out
 
+    _add_provider(router, door)
 
-def _let_in(request: Request, door: Door, cookie: str) -> Response:
+
+def _add_provider(router: APIRouter, door: Door) -> None:
+    @router.get("/login/provider")
+    async def depart(request: Request) -> Response:
+        going = await door.depart()
+        if going is None:
+            return _asked(door, HTTPStatus.BAD_GATEWAY, PROVIDER_REFUSED)
+        address, browser = going
+        out = RedirectResponse(address, HTTPStatus.SEE_OTHER)
+        out.set_cookie(
+            door.browser_cookie(request),
+            browser,
+            max_age=60 * _MINUTES_AWAY,
+            secure=_tls(request),
+            httponly=True,
+            samesite="lax",
+        )
+        return out
+
+    @router.get("/login/back")
+    async def back(request: Request) -> Response:
+        query = request.query_params
+        code, state, sent_by = query.get("code", ""), query.get("state", ""), query.get("iss")
+        if max(len(code), len(state)) > _LONGEST_BACK:
+            return _asked(door, HTTPStatus.UNAUTHORIZED, PROVIDER_REFUSED)
+        cookie = await door.arrive(request, code=code, state=state, sent_by=sent_by)
+        if cookie is None:
+            answer = _asked(door, HTTPStatus.UNAUTHORIZED, PROVIDER_REFUSED)
+        else:
+            answer = let_in(request, door, cookie)
+        answer.delete_cookie(door.browser_cookie(request), secure=_tls(request), httponly=True)
+        return answer
+
+
+def _asked(door: Door, status: HTTPStatus = HTTPStatus.OK, message: str = "") -> Response:
+    return rendered("login.html", status, message=message, by_provider=door.by_provider)
+
+
+def let_in(request: Request, door: Door, cookie: str, place: str = "/") -> Response:
     """No lifetime in the cookie: the database decides when it ends, the browser's end at latest."""
-    response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(place, HTTPStatus.SEE_OTHER)
     response.set_cookie(
         door.cookie(request), cookie, secure=_tls(request), httponly=True, samesite="lax"
     )

@@ -56,7 +56,11 @@ MADE: Mapping[Move, str] = {
 FOUND: Mapping[str, str] = {"holds": "gælder", "unknown": "det vides ikke", "ended": "ophørt"}
 """What became of a finding."""
 
-WRONG_LOGIN = "Brugernavn og adgangskode passer ikke sammen."
+WRONG_LOGIN = "Brugernavn, adgangskode og engangskode passer ikke sammen."
+PROVIDER_REFUSED = (
+    "Kommunens login lukkede dig ikke ind. Prøv igen; "
+    "sker det igen, har du måske ikke en rolle her."
+)
 NOT_HERE = "Alarmen findes ikke længere her."
 
 

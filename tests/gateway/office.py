@@ -18,7 +18,7 @@ from gateway.api.desk import Desk
 from gateway.health import Health
 from gateway.reads.live import Live
 from gateway.settings import Settings
-from gateway.store import people
+from gateway.store import keys, people
 from gateway.store.caller import Role
 from gateway.store.pool import Connection, Pool, connect, connect_to
 from gateway.store.secrets import hash_password
@@ -82,7 +82,8 @@ class Office:
         where = await self.municipality(within)
         _, access = await self._person(role, within, districts, login=None)
         expires = self.clock.now() + timedelta(days=365)
-        return await people.add_key(self.owner, municipality=where, access=access, expires=expires)
+        made = await keys.add_key(self.owner, municipality=where, access=access, expires=expires)
+        return made.secret
 
     async def as_(
         self, role: Role = "staff", *, within: str = "Kalundborg", districts: Sequence[str] = ()
