@@ -38,6 +38,7 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 _say(
                     f"{one.reason:<18} {one.device or 'whole messages':<18} {one.count:>8}  "
                     f"{one.first:%Y-%m-%d %H:%M} to {one.last:%Y-%m-%d %H:%M} UTC"
+                    f"{one.reader and f', adapters {one.reader}'}"
                 )
         total, counts, said = sum(one.count for one in groups), Counts(), 0
         if not arguments.dry_run:

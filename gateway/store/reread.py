@@ -56,10 +56,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """What is set aside of one device (None: whole messages) for one reason."""
+    """What is set aside of one device (None: whole messages) for one reason.
+
+    `reader` is the version of the adapters that could not read it; empty for whole messages.
+    """
 
     reason: str
     device: str | None
+    reader: str
     count: int
     first: datetime
     last: datetime
@@ -72,9 +76,9 @@ _WANTED = """
     AND ($3::text IS NULL OR starts_with(topic, 'edges/' || $3 || '/'))
 """
 _GROUPS = f"""
-    SELECT reason, device, count(*) AS count, min(first_at) AS first, max(last_at) AS last
+    SELECT reason, device, reader, count(*) AS count, min(first_at) AS first, max(last_at) AS last
     FROM quarantine WHERE {_WANTED}
-    GROUP BY reason, device ORDER BY reason, device
+    GROUP BY reason, device, reader ORDER BY reason, device, reader
 """  # noqa: S608 - our own text
 _PAGE = f"""
     SELECT id, municipality, topic, stream, sequence, device, reason, detail, payload, head, kept,

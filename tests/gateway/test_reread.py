@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from adapters.frame import Clock, Frame
 from adapters.observation import ClockQuality, Kind
+from adapters.registry import VERSION
 from deploy.runtime.services import OneDatabase
 from deploy.world.payloads import bthome_encrypted, button_object, motion_object
 from gateway.ingest.again import Again, Counts
@@ -331,6 +332,10 @@ async def test_the_command_lists_and_then_tells_how_it_went(ingest: Parts) -> No
     read = await asyncio.to_thread(gateway, "reread", "--edge", "box-01", **words)
 
     assert (listed.returncode, read.returncode, read.stderr) == (0, 0, "")
+    assert [line.endswith(f", adapters {VERSION}") for line in listed.stdout.splitlines()] == [
+        *(True, False, True),  # whole messages come to no adapter
+        False,
+    ]
     lines = [line.split()[:4] for line in listed.stdout.splitlines()]
     assert lines[0][:3] == ["missing_key", BUTTON, "2"]
     assert lines[1] == ["not_json", "whole", "messages", "1"]
