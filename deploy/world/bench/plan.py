@@ -1,4 +1,4 @@
-"""What a sender is told: which load, to where, how fast, and where its result goes."""
+"""What a helper's process is told by a file: which load it is about, and how the sender sends."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,10 +9,29 @@ from deploy.world.bench.load import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is sent, to where. `rate` is observations a second, 0 for as fast as receipts come."""
+class Written:
+    """What goes to another process by a file, about the load of a shape."""
 
     shape: Shape
+    report: str
+    """The file in which the process puts its result."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From the file that `write` made."""
+        said: dict[str, Any] = json.loads(path.read_text())
+        said["shape"] = Shape(**said["shape"])
+        return cls(**said)
+
+    def write(self, path: Path) -> None:
+        """For the process."""
+        path.write_text(json.dumps(asdict(self)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Written):
+    """What is sent, to where. `rate` is observations a second, 0 for as fast as receipts come."""
+
     host: str
     port: int
     seconds: float
@@ -24,16 +43,3 @@ class Plan:
     """Seconds that the last receipts are waited for."""
     connected: int = 0
     """Boxes connected at a time, 0 for all: one that is done makes room for the next."""
-    report: str
-    """The file in which the result is put."""
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """From the file that `write` made."""
-        said: dict[str, Any] = json.loads(path.read_text())
-        said["shape"] = Shape(**said["shape"])
-        return cls(**said)
-
-    def write(self, path: Path) -> None:
-        """For the sender's process."""
-        path.write_text(json.dumps(asdict(self)))

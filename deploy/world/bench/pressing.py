@@ -14,15 +14,16 @@ import sys
 import time
 from array import array
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from adapters.frame import Frame
 from deploy.world.bench.homes import CALL, PASSWORD, address, edge_name, is_encrypted, key
 from deploy.world.bench.load import Shape, Told
+from deploy.world.bench.plan import Written
 from deploy.world.fleet import Box
 from deploy.world.frames import advertisement
 from deploy.world.payloads import BTHOME, bthome_encrypted, bthome_payload, button_object
@@ -36,10 +37,9 @@ _JOINING = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pressing:
+class Pressing(Written):
     """What is pressed where. `shape` names the homes and what the draining ones kept."""
 
-    shape: Shape
     draining: int
     presses: int
     seconds: float
@@ -48,18 +48,6 @@ class Pressing:
     broker: str
     ca: str | None
     folder: str
-    report: str
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """From the file that `write` made."""
-        said: dict[str, Any] = json.loads(path.read_text())
-        said["shape"] = Shape(**said["shape"])
-        return cls(**said)
-
-    def write(self, path: Path) -> None:
-        """For the process."""
-        path.write_text(json.dumps(asdict(self)))
 
     @property
     def homes(self) -> range:
