@@ -19,6 +19,7 @@ from deploy.world.api import Api
 from deploy.world.fleet import ROOMS, Box, Simulation, live
 from deploy.world.frames import SOUNDINGS, static_address
 from deploy.world.home import EmulatedHome
+from deploy.world.opened import Opened
 from deploy.world.receiver import Receiver
 from deploy.world.settling import (
     NURSE,
@@ -83,7 +84,7 @@ class Moved:
 
 
 @dataclass(slots=True, kw_only=True)
-class Evening:
+class Evening(Opened):
     """All that runs in the demo. `ready` and `pressed` are monotonic seconds."""
 
     folder: Path
@@ -105,17 +106,6 @@ class Evening:
     pressed: float = 0.0
     _heard_since: float = 0.0
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._set_up()
-        except BaseException:
-            await self._open.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._open.aclose()
 
     @property
     def spools(self) -> list[Path]:

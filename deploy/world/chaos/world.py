@@ -29,6 +29,7 @@ from deploy.world.chaos.proxy import Proxy
 from deploy.world.chaos.saboteurs import ASYNC_COMMIT, IN_INGEST, UPLINKS
 from deploy.world.chaos.town import BEGINS, ZONE, fittings, home_of, town_of
 from deploy.world.chaos.traffic import Home
+from deploy.world.opened import Opened
 from deploy.world.oracle_alerts import Town
 from deploy.world.receiver import Receiver
 from deploy.world.settling import Settled, add_installer, fit, settle_many
@@ -47,7 +48,7 @@ _CONNECTED = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
-class World:
+class World(Opened):
     """All that runs, by name, and what is known of who lives where."""
 
     folder: Path
@@ -75,17 +76,6 @@ class World:
         """A world that is not open yet; its clock is moved to the night."""
         offset = round(BEGINS.timestamp() - datetime.now(UTC).timestamp(), 3)
         return cls(folder=folder, seed=seed, saboteur=saboteur, offset=offset, mounts=may_mount())
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._set_up()
-        except BaseException:
-            await self._open.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._open.aclose()
 
     @property
     def clock(self) -> str:
