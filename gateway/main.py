@@ -33,6 +33,7 @@ SCREENS = "gateway.web.board"
 COMMANDS: Mapping[str, str] = {
     "people": "gateway.people",
     "edges": "gateway.edges.joining",
+    "audit": "gateway.audit",
     "restored": "gateway.restored",
     "reread": "gateway.reread",
     "seal": "gateway.seal",
