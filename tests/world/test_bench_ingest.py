@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from array import array
 from collections import Counter
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from deploy.runtime.exits import Exit
 from deploy.runtime.paths import PYTHON, ROOT
 from deploy.runtime.services import OneDatabase
 from deploy.world.bench import counting
@@ -71,6 +73,26 @@ async def test_alone_it_lists_the_benchmarks() -> None:
 
     assert code == 0
     assert all(name in said for name in BENCHES)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ingest", "--seconds", "1e9"),
+        ("outage", "--homes", "1000000000"),
+        ("growth", "--rows", "1000000000000"),
+    ],
+)
+async def test_what_the_disk_is_too_short_for_is_refused_with_the_reason(
+    words: tuple[str, ...],
+) -> None:
+    code, said, complaints = await run(*words)
+
+    assert (code, said) == (Exit.NO_DISK, "")
+    assert re.fullmatch(
+        r"Too little room on the disk of .*: [0-9.]+ GB are needed, [0-9.]+ GB are free\.\n",
+        complaints,
+    )
 
 
 async def test_all_that_was_sent_is_there(fresh_database: OneDatabase) -> None:
