@@ -13,6 +13,7 @@ import pytest
 
 from deploy.world.api import Api, Json
 from deploy.world.fleet import Box
+from edge.identity import FILE
 from edge.line import Line
 from edge.status import SPOOL
 from edge.uplink import Uplink
@@ -115,6 +116,33 @@ async def test_an_image_put_back_again_and_again_never_uses_a_number_twice(
         await told(centre, home, presses=4)
 
 
+# ---------------------------------------------------------------- one box, a new card
+
+
+async def test_presses_on_the_old_card_and_on_the_new_one_are_told_once_each(
+    centre: Centre, tmp_path: Path
+) -> None:
+    """The new spool knows nothing of the old one, whose rest comes when that card is put back."""
+    async with scripted_homes(centre, tmp_path, run=False) as (home,):
+        async with running([home]):
+            home.press()
+            home.hear(home.opens())
+            await home.sent()
+        home.press()  # kept by the old card, and not yet sent
+        with replaced(home, empty_card(home, tmp_path / "new")) as fresh:
+            async with running([fresh]):
+                fresh.press()
+                fresh.hear(fresh.moves())
+                await fresh.sent()
+            await told(centre, home, presses=2)
+            async with running([home]):
+                await home.sent()
+
+            await told(centre, home, presses=3)
+            found = await counted(centre, [home, fresh])
+        assert (found.sent, found.lost, found.duplicated) == (3 + 2, 0, 0)
+
+
 # ---------------------------------------------------------------- two boxes, one image
 
 
@@ -204,6 +232,13 @@ def photograph(home: ScriptedHome, to: Path) -> Path:
     return shutil.copytree(
         home.box.spool.path.parent, to, ignore=shutil.ignore_patterns(f"{SPOOL}*lock*")
     )
+
+
+def empty_card(home: ScriptedHome, to: Path) -> Path:
+    """A new card with who the box is, and nothing else."""
+    to.mkdir()
+    shutil.copy2(home.box.spool.path.parent / FILE, to / FILE)
+    return to
 
 
 class replaced:  # noqa: N801 - used as a statement's word, like contextlib's
