@@ -72,7 +72,7 @@ async def _verify(db: Connection, heads: Path | None) -> None:
 
 
 async def _who(db: Connection, citizen: UUID, most: int) -> None:
-    if not await reads.citizen_is_here(db, citizen):
+    if await reads.citizen_number(db, citizen) is None:
         raise Refused(f"no citizen has the id {citizen}")
     for look in await reads.of_citizen(db, citizen, limit=most):
         _print(look, look.login)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from gateway.api.desk import desk_of
 from gateway.api.listen import split
 from gateway.api.problems import NotSignedIn, Problem
+from gateway.api.purpose import for_what
 from gateway.api.rights import RIGHTS, Right
 from gateway.api.throttle import TooOften
 from gateway.store import sessions
@@ -33,7 +34,7 @@ async def guard(request: Request) -> Caller | None:
     right = _right(request)
     if right.anyone or (right.loopback and from_this_machine(request)):
         return None
-    caller = await who(request)
+    caller = for_what(request, await who(request))
     _count(request, caller)
     if not right.lets_in(caller):
         raise Problem(

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from gateway import log
-from gateway.api import alerts, devices, edges, health, homes, placements, problems, stream
+from gateway.api import alerts, audit, devices, edges, health, homes, placements, problems, stream
 from gateway.api.access import guard
 from gateway.api.desk import Desk
 from gateway.api.door import Door
@@ -54,6 +54,7 @@ _ROUTERS = (
     placements.router,
     edges.router,
     stream.router,
+    audit.router,
     health.router,
 )
 

@@ -72,6 +72,9 @@ RIGHTS: Mapping[str, Right] = {
     "GET /alerts/{public}": reads("alert"),
     "POST /alerts/{public}/{move}": writes("alert"),
     "GET /stream": reads("alert"),
+    # Everybody's own looks; of others, for who keeps watch (gateway/reads/log.py, 0009_policies.sql).
+    "GET /log": SIGNED_IN,
+    "GET /hvem-har-set": SIGNED_IN,
     "GET /homes": reads("home"),
     "POST /homes": writes("citizen", "home"),
     "GET /edges": reads("signal"),

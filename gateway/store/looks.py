@@ -7,7 +7,8 @@ from gateway.store.caller import Caller
 from gateway.store.pool import Connection, Pool
 
 LOOK_AGAIN = timedelta(minutes=15)
-"""An open board asks again by itself; the same look by the same person is one row this long."""
+"""An open board asks again by itself: the same look by the same person, in the same role and for
+the same purpose, is one row this long."""
 
 
 async def looked(
@@ -16,12 +17,14 @@ async def looked(
     """The caller was shown something about these citizens (inside numbers)."""
     await db.execute(
         """
-        INSERT INTO access_log (municipality, at, person, role, citizen, what)
-        SELECT $1, $2, $3, $4, shown.citizen, $5 FROM unnest($6::integer[]) AS shown (citizen)
-        WHERE NOT EXISTS (
-            SELECT FROM access_log l
-            WHERE l.municipality = $1 AND l.citizen = shown.citizen AND l.person = $3
-              AND l.what = $5 AND l.at > $7)
+        WITH lately AS MATERIALIZED (
+            SELECT l.citizen FROM access_log l
+            WHERE l.municipality = $1 AND l.person = $3 AND l.at > $7
+              AND l.role = $4 AND l.what = $5 AND l.purpose = $8)
+        INSERT INTO access_log (municipality, at, person, role, citizen, what, purpose)
+        SELECT $1, $2, $3, $4, shown.citizen, $5, $8
+        FROM unnest($6::integer[]) AS shown (citizen)
+        WHERE shown.citizen NOT IN (SELECT citizen FROM lately WHERE citizen IS NOT NULL)
         """,
         caller.municipality,
         now,
@@ -30,6 +33,7 @@ async def looked(
         what,
         sorted(set(citizens)),
         now - LOOK_AGAIN,
+        caller.purpose,
     )
 
 
@@ -39,8 +43,8 @@ async def changed(
     """The caller changed something; every time is a row. Belongs in the change's transaction."""
     await db.execute(
         """
-        INSERT INTO access_log (municipality, at, person, role, citizen, what)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO access_log (municipality, at, person, role, citizen, what, purpose)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         """,
         caller.municipality,
         now,
@@ -48,4 +52,5 @@ async def changed(
         caller.role,
         citizen,
         what,
+        caller.purpose,
     )

@@ -16,6 +16,7 @@ from gateway.reads import alerts as reads
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.store.moves import make_move
+from gateway.web.audit import add_audit
 from gateway.web.cards import card, grouped
 from gateway.web.door import Door
 from gateway.web.login import add_login
@@ -66,6 +67,7 @@ def pages(door: Door) -> APIRouter:
         return await board.move(request, caller, public, move, wanted)
 
     add_login(router, door)
+    add_audit(router, door)
     add_static(router)
     return router
 

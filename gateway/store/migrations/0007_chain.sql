@@ -8,8 +8,8 @@ ALTER TABLE access_log DROP COLUMN previous, DROP COLUMN hash;
 -- Who asks for what, as its transaction says it; a row whose writer has no purpose of its own.
 ALTER TABLE access_log ALTER COLUMN purpose SET DEFAULT my_purpose();
 DROP INDEX access_log_citizen;
-CREATE INDEX access_log_citizen ON access_log (municipality, citizen, id DESC);
-CREATE INDEX access_log_person ON access_log (municipality, person, id DESC);
+CREATE INDEX access_log_citizen ON access_log (municipality, citizen, at DESC, id DESC);
+CREATE INDEX access_log_person ON access_log (municipality, person, at DESC, id DESC);
 
 CREATE TABLE access_waiting (
     entry bigint NOT NULL,
