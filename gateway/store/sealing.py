@@ -6,7 +6,7 @@ from gateway.store.pool import Connection
 from gateway.store.seal import Place, Seal
 
 SEALED: Mapping[str, Sequence[str]] = {
-    "citizen": ("name", "address", "phone", "entry"),
+    "citizen": ("name", "address", "phone", "entry", "relatives"),
     "person": ("name", "phone"),
 }
 """The tables of the schema identity, each with the columns that are sealed."""

@@ -1,0 +1,284 @@
+"""Brings the rows of a file into the register, each whole or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from asyncpg.exceptions import IntegrityConstraintViolationError
+
+from gateway.store import boxes
+from gateway.store.pool import Connection
+from gateway.store.register.book import Book, By, Change, Values
+from gateway.store.register.lines import NEW_BOX, Refused, Wanted, wanted
+from gateway.store.register.placing import place
+from gateway.store.register.table import Line
+from gateway.store.register.telling import tell
+from gateway.store.seal import Seal
+
+State = Literal["new", "changed", "same", "refused"]
+
+_ONE_AT_A_TIME = 0x696D706F
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one row. `column` and `reason` (Danish) say why it was refused."""
+
+    line: int
+    state: State
+    column: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The one-time secret of a box that was made: told once."""
+
+    line: int
+    box: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Every row's outcome in the order of the file. `public` names the import, if it was kept."""
+
+    public: UUID | None
+    outcomes: Sequence[Outcome]
+    codes: Sequence[Code] = ()
+
+    def count(self, state: State) -> int:
+        return sum(one.state == state for one in self.outcomes)
+
+
+Claim = tuple[str, str, str]
+"""A column, whose it is, and what a row says of it."""
+
+
+class _DryRun(Exception):
+    """Ends the transaction of a dry run."""
+
+
+async def bring(
+    db: Connection,
+    by: By,
+    seal: Seal,
+    lines: Sequence[Line],
+    *,
+    digest: bytes,
+    now: datetime,
+    dry_run: bool,
+) -> Report:
+    """Bring in what is new and what differs; the same file again changes nothing.
+
+    A dry run does all of it and takes all of it back, so that it says what would happen. Nothing
+    is kept of an import that changes nothing. Belongs in a transaction as the caller.
+    """
+    run = _Run(Book(db, by.municipality, seal), by, now)
+    public: UUID | None = None
+    try:
+        async with db.transaction():
+            await db.execute(
+                "SELECT pg_advisory_xact_lock($1, $2)", _ONE_AT_A_TIME, by.municipality
+            )
+            for line in lines:
+                run.outcomes.append(await run.line(line))
+            if dry_run:
+                raise _DryRun  # noqa: TRY301 - the only way to take back a savepoint
+            if run.book.changes:
+                public = await _keep(run, digest)
+                await tell(db, by, run.book.changes, "citizen.imported", now)
+    except _DryRun:
+        run.codes.clear()
+    return Report(public=public, outcomes=run.outcomes, codes=run.codes)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One import on its way; `said` is what earlier rows of the file said, and on which line."""
+
+    book: Book
+    by: By
+    now: datetime
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    codes: list[Code] = field(default_factory=list[Code])
+    said: dict[tuple[str, str], tuple[str, int]] = field(
+        default_factory=dict[tuple[str, str], tuple[str, int]]
+    )
+
+    async def line(self, line: Line) -> Outcome:
+        before, codes = len(self.book.changes), len(self.codes)
+        try:
+            want = wanted(line)
+            claims = _claims(want)
+            self._agree(claims)
+            async with self.book.db.transaction():
+                await self._bring(want)
+        except Refused as refused:
+            column, reason = refused.column, refused.reason
+        except IntegrityConstraintViolationError:
+            # it is there, where this caller may not see it
+            column, reason = "", "rækken passer ikke med noget, der er registreret et andet sted"
+        else:
+            self.said.update({(name, whose): (value, want.line) for name, whose, value in claims})
+            return Outcome(line.number, self._state(self.book.changes[before:]))
+        del self.book.changes[before:], self.codes[codes:]
+        return Outcome(line.number, "refused", column, reason)
+
+    @staticmethod
+    def _state(made: Sequence[Change]) -> State:
+        if any(change.before is None for change in made):
+            return "new"
+        return "changed" if made else "same"
+
+    def _agree(self, claims: Sequence[Claim]) -> None:
+        """Two rows that contradict each other would change each other's work at every run."""
+        for column, whose, value in claims:
+            before, at = self.said.get((column, whose), (value, 0))
+            if before != value:
+                raise Refused(column, f"linje {at} siger noget andet om {whose}")
+
+    async def _bring(self, want: Wanted) -> None:
+        district = await self._district(want)
+        home = await self._home(want, district)
+        citizen = await self._citizen(want, district, home)
+        await self._box(want, home)
+        if want.device:
+            await place(self.book, want, citizen, self.now)
+
+    async def _district(self, want: Wanted) -> int:
+        rows = await self.book.db.fetch(
+            "SELECT id, name FROM district WHERE municipality = $1 "
+            "AND ($2::integer[] IS NULL OR id = ANY ($2)) ORDER BY name",
+            self.by.municipality,
+            self.by.within,
+        )
+        found = {row["name"]: row["id"] for row in rows}
+        if want.district not in found:
+            known = ", ".join(found) or "ingen"
+            raise Refused("distrikt", f"distriktet findes ikke; kendte distrikter: {known}")
+        return found[want.district]
+
+    async def _home(self, want: Wanted, district: int) -> int:
+        row = await self._known("home", want.home)
+        if row is None:
+            values = {"district": district, "reference": want.home}
+            return await self.book.add(want.line, "home", values)
+        await self.book.change(want.line, "home", row, {"district": district})
+        return row
+
+    async def _citizen(self, want: Wanted, district: int, home: int) -> int:
+        row = await self._known("citizen", want.citizen)
+        where = {"district": district, "home": home}
+        if row is not None:
+            await self.book.change(want.line, "citizen", row, where)
+            await self.book.change(want.line, "identity", row, want.identity)
+            return row
+        if "name" not in want.identity:
+            raise Refused("navn", "feltet er tomt, og borgeren er ny")
+        row = await self.book.add(want.line, "citizen", {**where, "reference": want.citizen})
+        await self.book.add(want.line, "identity", want.identity, row=row)
+        return row
+
+    async def _known(self, table: str, reference: str) -> int | None:
+        """By the municipality's own id, or by ours, which stands in a file that was written out."""
+        return await self.book.db.fetchval(
+            f"SELECT id FROM {table} WHERE municipality = $1 "  # noqa: S608 - our own words
+            "AND (reference = $2 OR (reference IS NULL AND public::text = $2)) FOR UPDATE",
+            self.by.municipality,
+            reference,
+        )
+
+    async def _box(self, want: Wanted, home: int) -> None:
+        if not want.box:
+            return
+        if want.box == NEW_BOX:
+            await self._new_box(want, home)
+            return
+        row = await self.book.db.fetchrow(
+            "SELECT id, home, edge_in_use(id) AS used FROM edge "
+            "WHERE municipality = $1 AND name = $2 FOR UPDATE",
+            self.by.municipality,
+            want.box,
+        )
+        if row is None or not row["used"]:
+            raise Refused("boks", "den boks findes ikke, eller den er taget ud af drift")
+        if row["home"] not in {None, home}:
+            raise Refused("boks", "boksen står i en anden bolig; flyt den, før den skrives her")
+        await self.book.change(want.line, "edge", row["id"], {"home": home})
+
+    async def _new_box(self, want: Wanted, home: int) -> None:
+        db, where = self.book.db, self.by.municipality
+        if await db.fetchval(
+            "SELECT EXISTS (SELECT FROM edge WHERE municipality = $1 AND home = $2)", where, home
+        ):
+            return
+        public = await db.fetchval(
+            "SELECT public FROM home WHERE municipality = $1 AND id = $2", where, home
+        )
+        name, secret = await boxes.add_box(db, municipality=where, home=public, now=self.now)
+        row: int = await db.fetchval("SELECT id FROM edge WHERE name = $1", name)
+        self.book.note(want.line, "edge", row, None, {"home": home})
+        self.codes.append(Code(want.line, name, secret))
+
+
+def _claims(want: Wanted) -> list[Claim]:
+    """What no other row of the file may say otherwise."""
+    home, citizen = f"bolig {want.home}", f"borger {want.citizen}"
+    claims = [("distrikt", home, want.district), ("bolig", citizen, want.home)]
+    claims += [(_COLUMN[name], citizen, value) for name, value in want.identity.items()]
+    if want.box not in {"", NEW_BOX}:
+        claims.append(("boks", f"boks {want.box}", want.home))
+    if want.device:  # a device stands in one row only
+        claims.append(("enhed", f"enhed {want.device}", str(want.line)))
+    return claims
+
+
+_COLUMN = {
+    "name": "navn",
+    "address": "adresse",
+    "phone": "telefon",
+    "entry": "adgang",
+    "relatives": "pårørende",
+}
+
+
+async def _keep(run: _Run, digest: bytes) -> UUID:
+    row = await run.book.db.fetchrow(
+        "INSERT INTO import (municipality, at, person, digest, rows) VALUES ($1, $2, $3, $4, $5) "
+        "RETURNING id, public",
+        run.by.municipality,
+        run.now,
+        run.by.person,
+        digest,
+        [
+            {"line": one.line, "state": one.state, "column": one.column, "reason": one.reason}
+            for one in run.outcomes
+        ],
+    )
+    assert row is not None  # noqa: S101 - INSERT … RETURNING gives its row
+    await run.book.db.executemany(
+        "INSERT INTO import_change "
+        "(municipality, import, position, line, thing, row, before, after) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        [
+            (run.by.municipality, row["id"], position, *_columns(change))
+            for position, change in enumerate(run.book.changes)
+        ],
+    )
+    return row["public"]
+
+
+def _columns(change: Change) -> tuple[object, ...]:
+    before = None if change.before is None else said(change.before)
+    return change.line, change.thing, change.row, before, said(change.after)
+
+
+def said(values: Values) -> Mapping[str, str | int | None]:
+    """The values as JSON keeps them: times as text."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }

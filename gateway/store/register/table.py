@@ -1,0 +1,148 @@
+"""Reads a CSV file as Danish offices write it: any usual separator and encoding; pure."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.store.register.cpr import is_like_cpr
+
+COLUMNS: Sequence[str] = (
+    "distrikt",
+    "bolig",
+    "borger",
+    "navn",
+    "adresse",
+    "telefon",
+    "adgang",
+    "pårørende",
+    "boks",
+    "enhed",
+    "model",
+    "rolle",
+    "rum",
+    "hjemmel",
+    "fra",
+    "til",
+)
+"""The columns by their Danish names, in the order in which they are written out."""
+NEEDED: Sequence[str] = ("distrikt", "bolig", "borger")
+"""Without these no row says who and where."""
+
+MOST_ROWS = 10_000
+LARGEST = 8 * 1024 * 1024
+"""Bytes of a file: ten thousand homes with all that may stand about them."""
+
+_SEPARATORS = (";", "\t", ",")
+_FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for a formula: written with an apostrophe before it, read without."""
+
+
+class BadFile(Exception):
+    """The file as a whole cannot be read; the text is Danish and says which line, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row with the number of its line in the file. `fault` says why it cannot be read."""
+
+    number: int
+    cells: Mapping[str, str]
+    fault: str = ""
+
+
+def read(body: bytes) -> list[Line]:
+    """The rows of the file, empty ones left out. Raises BadFile."""
+    if len(body) > LARGEST:
+        raise BadFile(f"Filen er for stor: højst {LARGEST // 1024 // 1024} MB.")
+    rows = _rows(_text(body))
+    first = next(rows, None)
+    if first is None:
+        raise BadFile("Filen er tom.")
+    header = _header(first[1])
+    lines: list[Line] = []
+    for number, cells in rows:
+        if len(lines) == MOST_ROWS:
+            raise BadFile(f"Filen har flere end {MOST_ROWS} rækker; del den i flere filer.")
+        lines.append(_line(number, header, cells))
+    return lines
+
+
+def write(rows: Sequence[Mapping[str, str]]) -> bytes:
+    """A file that a Danish spreadsheet opens as it is: UTF-8 with its mark, semicolons, CRLF."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, delimiter=";", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: _shielded(cell) for name, cell in row.items()} for row in rows)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _text(body: bytes) -> str:
+    """By its byte order mark, as UTF-8, or else as Windows in Denmark writes (code page 1252)."""
+    marked = body.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", "cp1252"):
+        try:
+            text = body.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            break
+        return unicodedata.normalize("NFC", text)
+    raise BadFile("Filen er ikke tekst: gem den som CSV (UTF-8).")
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row that is not empty, with the line it begins on. Raises BadFile."""
+    # not splitlines: a form feed or a line separator inside a cell ends no line
+    lines = io.StringIO(text, newline="")
+    head = next((line for line in lines if line.strip()), "")
+    separator = max(_SEPARATORS, key=head.count)
+    lines.seek(0)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as fault:
+            raise BadFile(
+                f"Linje {number}: anførselstegnene passer ikke sammen, eller et felt er for langt."
+            ) from fault
+        if any(cell.strip() for cell in cells):
+            yield number, cells
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    names = [cell.strip().casefold() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    for name in names:
+        if "cpr" in name or "personnummer" in name:
+            raise BadFile("Filen har en kolonne til CPR-numre. Fjern den: de må ikke stå her.")
+        if name not in COLUMNS:
+            known = ", ".join(COLUMNS)
+            shown = "uden navn" if not name or is_like_cpr(name) else repr(name[:40])
+            raise BadFile(f"Kolonnen {shown} kendes ikke. Kolonnerne er: {known}.")
+        if names.count(name) > 1:
+            raise BadFile(f"Kolonnen {name} står der to gange.")
+    if missing := [name for name in NEEDED if name not in names]:
+        raise BadFile(f"Kolonnen {missing[0]} mangler.")
+    return names
+
+
+def _line(number: int, header: Sequence[str], cells: Sequence[str]) -> Line:
+    if any(cell.strip() for cell in cells[len(header) :]):
+        return Line(number, {}, "rækken har flere felter, end der er kolonner")
+    found = {name: _plain(cell) for name, cell in zip(header, cells, strict=False)}
+    return Line(number, found)
+
+
+def _plain(cell: str) -> str:
+    plain = cell.strip()
+    return plain[1:] if plain.startswith("'") and plain[1:].startswith(_FORMULA) else plain
+
+
+def _shielded(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
