@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "restored": "gateway.restored",
     "reread": "gateway.reread",
     "seal": "gateway.seal",
+    "register": "gateway.register",
 }
 """Each administrator's command and its module; `add_arguments` and `run` are as in Command."""
 
