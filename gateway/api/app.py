@@ -13,7 +13,20 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from gateway import log
-from gateway.api import alerts, audit, devices, edges, health, homes, placements, problems, stream
+from gateway.api import (
+    alerts,
+    audit,
+    devices,
+    edges,
+    health,
+    homes,
+    keys,
+    mapping,
+    placements,
+    problems,
+    sessions,
+    stream,
+)
 from gateway.api.access import guard
 from gateway.api.desk import Desk
 from gateway.api.door import Door
@@ -56,6 +69,9 @@ _ROUTERS = (
     stream.router,
     audit.router,
     health.router,
+    sessions.router,
+    keys.router,
+    mapping.router,
 )
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -97,9 +97,14 @@ async def add_robot(
     *,
     days: int,
 ) -> NewKey:
-    """A program of the caller's municipality with a key of its own. Raises UnknownName."""
+    """A program of the caller's municipality with a key of its own. Raises UnknownName.
+
+    Without districts it has the caller's own: nobody gives away more than they have.
+    """
     async with asking(pool, caller) as db:
-        numbers = None if districts is None else await _districts(db, caller, districts)
+        numbers = (
+            caller.within if districts is None else await districts_by_name(db, caller, districts)
+        )
         person = await db.fetchval(
             "INSERT INTO person (municipality, login) VALUES ($1, $2) RETURNING id",
             caller.municipality,
@@ -118,11 +123,12 @@ async def add_robot(
             access=access,
             created=now,
             expires=now + timedelta(days=days),
-            scope=scope,
+            scope=replace(scope, districts=numbers),
         )
 
 
-async def _districts(db: Connection, caller: Caller, names: Sequence[str]) -> list[int]:
+async def districts_by_name(db: Connection, caller: Caller, names: Sequence[str]) -> list[int]:
+    """The inside numbers of these districts of the caller's. Raises UnknownName."""
     rows = await db.fetch(
         "SELECT id, name FROM district WHERE municipality = $1 AND name = ANY ($2::text[])",
         caller.municipality,
@@ -177,15 +183,32 @@ async def rotate(
 
     A second rotation within that time ends the first secret: at most two open at once.
     """
-    async with asking(pool, caller) as db:
-        return await rotate_in(db, public, now, days=days)
-
-
-async def rotate_in(db: Connection, public: UUID, now: datetime, *, days: int) -> NewKey | None:
-    """The same in a transaction that has said for whom it asks."""
     key = new_key()
-    rotated: bool = await db.fetchval(
-        "SELECT rotate_key($1, $2, $3, $4, $5)",
+    async with asking(pool, caller) as db:
+        rotated: bool = await db.fetchval(
+            "SELECT rotate_key($1, $2, $3, $4, $5)",
+            public,
+            digest(key),
+            now,
+            now + OVERLAP,
+            now + timedelta(days=days),
+        )
+    return NewKey(public=public, secret=key) if rotated else None
+
+
+async def rotate_as_owner(
+    db: Connection, municipality: int, public: UUID, now: datetime, *, days: int
+) -> NewKey | None:
+    """The same for the command, which is nobody's caller."""
+    key = new_key()
+    rotated = await db.fetchval(
+        """
+        UPDATE api_key SET old_hash = hash, old_expires = least(expires, $5),
+                           hash = $3, expires = $6
+        WHERE municipality = $1 AND public = $2 AND expires > $4 AND ended IS NULL
+        RETURNING id
+        """,
+        municipality,
         public,
         digest(key),
         now,

@@ -1,6 +1,6 @@
 """From a cookie or a key to the caller: before that nothing is visible."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -52,6 +52,14 @@ class Access:
     number: int
     role: Role
     districts: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """An emergency account was used to sign in."""
+
+    login: str
+    at: datetime
 
 
 async def caller_by_key(pool: Pool, key: str, now: datetime) -> Caller | None:
@@ -251,8 +259,8 @@ async def act_as(pool: Pool, caller: Caller, role: Role, now: datetime) -> str |
     return None if moved is None else cookie
 
 
-async def broken_glass(pool: Pool, caller: Caller, since: datetime) -> list[Mapping[str, object]]:
-    """Each use of an emergency account since then: `login` and `at`, for who may see them."""
+async def broken_glass(pool: Pool, caller: Caller, since: datetime) -> list[Use]:
+    """Each use of an emergency account since then, for who may see them; for others none."""
     async with asking(pool, caller) as db:
         rows = await db.fetch(
             """
@@ -263,4 +271,4 @@ async def broken_glass(pool: Pool, caller: Caller, since: datetime) -> list[Mapp
             caller.municipality,
             since,
         )
-    return [dict(row) for row in rows]
+    return [Use(**dict(row)) for row in rows]

@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from gateway.web.account import add_account
+from gateway.web.cookies import let_in, over_tls
 from gateway.web.door import Door
 from gateway.web.pages import rendered
 from gateway.web.words import PROVIDER_REFUSED, WRONG_LOGIN, wait
@@ -16,7 +18,7 @@ _MINUTES_AWAY = 10
 
 
 def add_login(router: APIRouter, door: Door) -> None:
-    """The pages that need no session."""
+    """The pages that need no session, and the one about one's own."""
 
     @router.get("/login")
     async def ask() -> Response:
@@ -42,10 +44,11 @@ def add_login(router: APIRouter, door: Door) -> None:
     async def leave(request: Request) -> Response:
         await door.leave(request)
         out = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-        out.delete_cookie(door.cookie(request), secure=_tls(request), httponly=True)
+        out.delete_cookie(door.cookie(request), secure=over_tls(request), httponly=True)
         return out
 
     _add_provider(router, door)
+    add_account(router, door)
 
 
 def _add_provider(router: APIRouter, door: Door) -> None:
@@ -60,7 +63,7 @@ def _add_provider(router: APIRouter, door: Door) -> None:
             door.browser_cookie(request),
             browser,
             max_age=60 * _MINUTES_AWAY,
-            secure=_tls(request),
+            secure=over_tls(request),
             httponly=True,
             samesite="lax",
         )
@@ -77,22 +80,9 @@ def _add_provider(router: APIRouter, door: Door) -> None:
             answer = _asked(door, HTTPStatus.UNAUTHORIZED, PROVIDER_REFUSED)
         else:
             answer = let_in(request, door, cookie)
-        answer.delete_cookie(door.browser_cookie(request), secure=_tls(request), httponly=True)
+        answer.delete_cookie(door.browser_cookie(request), secure=over_tls(request), httponly=True)
         return answer
 
 
 def _asked(door: Door, status: HTTPStatus = HTTPStatus.OK, message: str = "") -> Response:
     return rendered("login.html", status, message=message, by_provider=door.by_provider)
-
-
-def let_in(request: Request, door: Door, cookie: str, place: str = "/") -> Response:
-    """No lifetime in the cookie: the database decides when it ends, the browser's end at latest."""
-    response = RedirectResponse(place, HTTPStatus.SEE_OTHER)
-    response.set_cookie(
-        door.cookie(request), cookie, secure=_tls(request), httponly=True, samesite="lax"
-    )
-    return response
-
-
-def _tls(request: Request) -> bool:
-    return request.url.scheme == "https"

@@ -15,6 +15,8 @@ from gateway.alerts.alert import (
 )
 from gateway.home import clock_time, day_name, local_day
 from gateway.store.moves import AlreadyTaken, VersionPassed
+from gateway.store.rights import Role
+from gateway.store.sessions import How
 
 Level = Literal["alarm", "advarsel"]
 
@@ -57,6 +59,21 @@ FOUND: Mapping[str, str] = {"holds": "gælder", "unknown": "det vides ikke", "en
 """What became of a finding."""
 
 WRONG_LOGIN = "Brugernavn, adgangskode og engangskode passer ikke sammen."
+ROLE: Mapping[Role, str] = {
+    "staff": "medarbejder",
+    "planner": "planlægger",
+    "technician": "tekniker",
+    "clinical_owner": "sundhedsfaglig ansvarlig",
+    "leader": "leder",
+    "auditor": "revisor",
+    "administrator": "administrator",
+    "robot": "program",
+}
+HOW: Mapping[How, str] = {
+    "password": "med adgangskode",
+    "provider": "med kommunens login",
+}
+"""How a session was begun."""
 PROVIDER_REFUSED = (
     "Kommunens login lukkede dig ikke ind. Prøv igen; "
     "sker det igen, har du måske ikke en rolle her."

@@ -18,6 +18,7 @@ async def here(
     fresh_database: OneDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Office]:
     monkeypatch.setenv("GATEWAY_DATABASE_OWNER", fresh_database.dsn())
+    monkeypatch.setenv("GATEWAY_PRODUCTION", "false")
     async with office(fresh_database, tmp_path, pages) as made:
         yield made
 
@@ -53,7 +54,7 @@ async def test_a_printed_password_opens_the_board(
 async def test_a_printed_key_opens_the_api_for_its_days(
     here: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await people(*ADD, "--login", "robot", "--create", "--key", "--days", "20000")
+    await people(*ADD, "--login", "robot", "--create", "--key", "--days", "400")
     key = capsys.readouterr().out.strip()
 
     answer = await here.client(headers={"Authorization": f"Bearer {key}"}).get("/alerts")

@@ -111,11 +111,12 @@ CREATE POLICY session_own ON session TO trygport_api
 CREATE POLICY access_own ON access FOR SELECT TO trygport_api
     USING (municipality = my_municipality() AND person = my_person());
 CREATE POLICY api_key_of_administrator ON api_key TO trygport_api
-    USING (municipality = my_municipality() AND my_level('key') = 3);
+    USING (municipality = my_municipality() AND my_level('key') = 3
+           AND (my_districts() IS NULL OR districts <@ my_districts()));
 CREATE POLICY break_glass_seen ON break_glass FOR SELECT TO trygport_api
     USING (municipality = my_municipality() AND my_level('key') >= 2);
 CREATE POLICY oidc_mapping_of_administrator ON oidc_mapping TO trygport_api
-    USING (municipality = my_municipality() AND my_level('access') = 3);
+    USING (municipality = my_municipality() AND my_level('access') = 3 AND my_districts() IS NULL);
 
 -- ---------------------------------------------------------------- before the caller is known
 
@@ -222,6 +223,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
         UPDATE api_key SET old_hash = hash, old_expires = least(expires, old_until),
                            hash = secret, expires = end_at
         WHERE public = wanted AND municipality = my_municipality() AND my_level('key') = 3
+          AND (my_districts() IS NULL OR districts <@ my_districts())
           AND expires > at AND (ended IS NULL OR ended > at)
         RETURNING 1)
     SELECT EXISTS (SELECT FROM rotated)
