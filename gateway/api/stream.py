@@ -13,6 +13,8 @@ from gateway.api.access import Asking, who
 from gateway.api.desk import Desk, Here
 from gateway.api.problems import ALWAYS, Problem
 from gateway.reads.live import Listener, Missed, Told
+from gateway.store.asking import asking
+from gateway.store.looks import changed
 from gateway.store.pool import DatabaseDown
 
 router = APIRouter(tags=["alerts"], responses=ALWAYS)
@@ -36,6 +38,8 @@ async def stream(request: Request, caller: Asking, desk: Here) -> StreamingRespo
     `beat`: every 15 s while the gateway itself hears its database; 30 s without any event means
     that nothing would be heard. The stream ends when the caller's session or key does.
     """
+    async with asking(desk.pool, caller) as db:
+        await changed(db, caller, "alerts.followed", None, desk.clock.now())
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
     async def events() -> AsyncGenerator[str]:

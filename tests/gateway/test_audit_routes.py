@@ -1,0 +1,255 @@
+"""Every route of a citizen's data leaves a row in the access log; a new one must be named here."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from adapters.observation import Kind
+from deploy.runtime.services import OneDatabase
+from gateway.api.app import described
+from gateway.api.rights import RIGHTS
+from gateway.store.caller import Role
+from gateway.web.board import pages
+from tests.gateway.office import PASSWORD, START, Flat, Office, office
+
+NOBODY = "it is nobody's data: "
+NOT_LOGGED: Mapping[str, str] = {
+    "GET /healthz": NOBODY + "whether the gateway lives",
+    "GET /readyz": NOBODY + "whether the gateway works",
+    "GET /openapi.json": NOBODY + "how the API is used",
+    "GET /metrics": NOBODY + "counts of the gateway's own work",
+    "GET /static/{name}": NOBODY + "files",
+    "GET /login": NOBODY + "a form",
+    "POST /login": "signing in has a row of its own, of no citizen",
+    "GET /login/provider": "signing in has a row of its own, of no citizen",
+    "GET /login/back": "signing in has a row of its own, of no citizen",
+    "POST /logout": "one's own session",
+    "GET /konto": "one's own sessions and roles",
+    "POST /konto/role": "one's own session",
+    "POST /konto/sessions/{public}/end": "one's own session",
+    "GET /session": "one's own session",
+    "POST /session/role": "one's own session",
+    "GET /sessions": "one's own sessions",
+    "DELETE /sessions/{public}": "one's own session",
+    "GET /keys": "keys of programs",
+    "POST /keys": "keys of programs",
+    "POST /keys/{public}/rotate": "keys of programs",
+    "DELETE /keys/{public}": "keys of programs",
+    "GET /sign-in/mapping": "which claim gives which role",
+    "POST /sign-in/mapping": "which claim gives which role",
+    "DELETE /sign-in/mapping/{public}": "which claim gives which role",
+    "GET /sign-in/emergency-accounts": "colleagues' accounts",
+    "GET /rights": "the table of rights",
+    "GET /rettigheder": "the table of rights",
+    "GET /edges": "boxes and their homes' ids: no citizen is named or told of",
+    "POST /edges/join": "a box's own account",
+    "POST /devices": "a device in the depot is nobody's yet",
+}
+"""Routes that leave no row, and why that is right."""
+
+CITIZENS = frozenset(
+    {"alert", "observation", "identity", "citizen", "home", "placement", "dose_plan"}
+)
+"""Classes whose routes may never stand in NOT_LOGGED."""
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """A citizen with everything that can be asked for, and people who ask."""
+
+    here: Office
+    flat: Flat
+    alert: UUID
+    device: UUID
+    spare: UUID
+    placement: UUID
+    asking: dict[str, httpx2.AsyncClient] = field(default_factory=dict[str, httpx2.AsyncClient])
+
+    async def as_(self, role: Role) -> httpx2.AsyncClient:
+        if role not in self.asking:
+            self.asking[role] = await self.here.as_(role)
+        return self.asking[role]
+
+    async def browser(self) -> httpx2.AsyncClient:
+        if "browser" not in self.asking:
+            await self.here.login("anna", "staff")
+            made = self.here.client(headers={"Sec-Fetch-Site": "same-origin"})
+            await made.post("/login", data={"login": "anna", "password": PASSWORD})
+            self.asking["browser"] = made
+        return self.asking["browser"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """How a route is asked so that it answers with the citizen's data, or changes them."""
+
+    by: Role | None
+    path: str
+    body: Mapping[str, Any] | None = None
+    of_citizen: bool = True
+    form: bool = False
+
+
+LOGGED: Mapping[str, Ask] = {
+    "GET /": Ask(by=None, path="/"),
+    "GET /board/alerts": Ask(by=None, path="/board/alerts"),
+    "GET /board/alerts/{public}/close": Ask(by=None, path="/board/alerts/{alert}/close"),
+    "POST /board/alerts/{public}/{move}": Ask(
+        by=None, path="/board/alerts/{alert}/take", form=True
+    ),
+    "GET /alerts": Ask(by="staff", path="/alerts"),
+    "GET /alerts/{public}": Ask(by="staff", path="/alerts/{alert}"),
+    "POST /alerts/{public}/{move}": Ask(by="staff", path="/alerts/{alert}/take"),
+    "GET /stream": Ask(by="staff", path="/stream", of_citizen=False),
+    "GET /log": Ask(by="auditor", path="/log?citizen={citizen}"),
+    "GET /hvem-har-set": Ask(by="auditor", path="/hvem-har-set?citizen={citizen}"),
+    "GET /homes": Ask(by="planner", path="/homes"),
+    "POST /homes": Ask(
+        by="planner", path="/homes", body={"district": "Nord", "citizens": [{"name": "Ny Borger"}]}
+    ),
+    "GET /devices": Ask(by="planner", path="/devices"),
+    "GET /devices/{public}": Ask(by="technician", path="/devices/{device}"),
+    "PUT /devices/{public}/key": Ask(
+        by="technician", path="/devices/{device}/key", body={"key": "00" * 16}
+    ),
+    "GET /devices/{public}/observations": Ask(by="staff", path="/devices/{device}/observations"),
+    "POST /devices/{public}/placements": Ask(
+        by="planner",
+        path="/devices/{spare}/placements",
+        body={"citizen": "{citizen}", "role": "door", "room": "Entré"},
+    ),
+    "POST /placements/{public}/end": Ask(by="planner", path="/placements/{placement}/end", body={}),
+    "PUT /placements/{public}/dose-plan": Ask(
+        by="planner",
+        path="/placements/{placement}/dose-plan",
+        body={"slots": [{"slot": 1, "at": "08:00", "window_minutes": 60, "grace_minutes": 0}]},
+    ),
+}
+"""Each route of a citizen's data, and how it is asked here."""
+
+
+@pytest.fixture
+async def scene(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Scene]:
+    async with office(fresh_database, tmp_path, pages) as here:
+        flat = await here.flat()
+        device, spare = await here.device(), await here.device()
+        placement = await here.owner.fetchval(
+            'INSERT INTO placement (municipality, device, citizen, role, room, "from") '
+            "VALUES ($1, $2, $3, 'dispenser', 'Køkken', $4) RETURNING public",
+            flat.municipality,
+            device["id"],
+            flat.citizen,
+            START - timedelta(days=1),
+        )
+        await here.owner.execute(
+            "INSERT INTO observation VALUES ($1, $2, $3, $3, 0, 1.0, NULL, 0, 1)",
+            device["id"],
+            int(Kind.DOOR),
+            START - timedelta(hours=1),
+        )
+        yield Scene(
+            here=here,
+            flat=flat,
+            alert=await here.alert(flat),
+            device=device["public"],
+            spare=spare["public"],
+            placement=placement,
+        )
+
+
+def ways(scene: Scene) -> set[str]:
+    """Every operation of the OpenAPI document, and the pages, which are not in it."""
+    paths: Mapping[str, Mapping[str, Any]] = described(scene.here.desk_app)["paths"]
+    told = {f"{method.upper()} {path}" for path, them in paths.items() for method in them}
+    return told | set(RIGHTS)
+
+
+async def test_every_route_is_either_logged_or_nobodys(scene: Scene) -> None:
+    assert ways(scene) - set(LOGGED) == {way for way in NOT_LOGGED if way in ways(scene)}
+    assert set(LOGGED) <= ways(scene)
+
+
+async def test_a_new_route_that_nobody_named_is_noticed(scene: Scene) -> None:
+    @scene.here.desk_app.get("/citizens/{public}/pulse")
+    async def pulse(public: str) -> str:
+        return public
+
+    assert ways(scene) - set(LOGGED) - set(NOT_LOGGED) == {"GET /citizens/{public}/pulse"}
+
+
+def test_no_route_of_a_citizens_data_is_called_nobodys() -> None:
+    for way in NOT_LOGGED:
+        if way in RIGHTS and way != "POST /devices":
+            assert not CITIZENS & {kind for kind, _ in RIGHTS[way].needs}, way
+
+
+@pytest.mark.parametrize("way", LOGGED)
+async def test_a_route_of_a_citizens_data_leaves_a_row(scene: Scene, way: str) -> None:
+    ask, method = LOGGED[way], way.partition(" ")[0]
+    client = await (scene.as_(ask.by) if ask.by else scene.browser())
+    entered = await scene.here.owner.fetchval("SELECT COALESCE(max(id), 0) FROM access_log")
+
+    status = await asked(scene, client, method, ask)
+
+    rows = await scene.here.owner.fetch("SELECT * FROM access_log WHERE id > $1", entered)
+    assert status < 400, way
+    assert rows, f"{way} leaves no row"
+    for row in rows:
+        assert all(row[column] for column in ("person", "role", "what", "purpose")), dict(row)
+        assert row["at"] == START
+    whose = {row["citizen"] for row in rows}
+    new = await scene.here.owner.fetchval("SELECT max(id) FROM citizen")
+    assert whose == ({new} if ask.of_citizen else {None}), way
+
+
+async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask) -> int:
+    names = {
+        "alert": scene.alert,
+        "device": scene.device,
+        "spare": scene.spare,
+        "placement": scene.placement,
+        "citizen": scene.flat.citizen_public,
+    }
+    path = ask.path.format(**names)
+    if path == "/stream":
+        return await opened(client, path)
+    if ask.form:
+        page = await client.get("/")
+        token = page.text.split('name="csrf" value="')[1].split('"')[0]
+        answer = await client.post(path, data={"csrf": token})
+    else:
+        body = ask.body and {
+            key: value.format(**names) if isinstance(value, str) else value
+            for key, value in ask.body.items()
+        }
+        answer = await client.request(method, path, json=body)
+    return answer.status_code
+
+
+async def opened(client: httpx2.AsyncClient, path: str) -> int:
+    """Opens a stream and leaves: it does not end by itself."""
+    asking = asyncio.create_task(client.get(path))
+    await asyncio.sleep(0.5)
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+    return 200
+
+
+async def test_a_refused_request_changes_nothing_in_the_log(scene: Scene) -> None:
+    stranger = await scene.here.as_("staff", within="Næstved")
+
+    for way, ask in LOGGED.items():
+        if ask.by and ask.path not in {"/stream", "/alerts", "/homes", "/devices"}:
+            status = await asked(scene, stranger, way.partition(" ")[0], ask)
+            assert status in {403, 404}, way
+
+    assert await scene.here.owner.fetchval("SELECT count(*) FROM access_log") == 0
