@@ -32,6 +32,12 @@ CHECKS = (
 )
 """What is looked at before the tests run; the settings stand in pyproject.toml."""
 
+WHOLE = (
+    ("tests", ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"), "not alone"),
+    ("tests that measure time", ("pytest",), "alone"),
+)
+"""How the whole suite runs: most tests wait more than they work, so two files go at a time."""
+
 
 def set_up(*, for_long_tests: bool = False) -> None:
     """Make the runtime folder complete; quick and without network when it is.
@@ -74,13 +80,20 @@ def told(job: Callable[[], int]) -> int:
 def test(arguments: Sequence[str]) -> int:
     """Every check, then pytest with the arguments; pytest's own exit code comes first."""
     set_up(for_long_tests="--long" in arguments)
-    checked = {name: _timed(command) for name, command in CHECKS}
-    checked["tests"] = _timed(("pytest", *arguments))
+    commands = dict(CHECKS) | tests(arguments)
+    checked = {name: _timed(command) for name, command in commands.items()}
     say("")
     for name, (code, seconds) in checked.items():
         say(f"  {name}: {'passed' if code == 0 else f'FAILED (exit code {code})'}, {seconds:.1f} s")
     codes = [code for code, _ in reversed(checked.values())]
     return next((code for code in codes if code), 0)
+
+
+def tests(arguments: Sequence[str]) -> dict[str, Sequence[str]]:
+    """The runs of pytest: one where tests are named or take long, else two files at a time."""
+    if "--long" in arguments or any(not word.startswith("--") for word in arguments):
+        return {"tests": ("pytest", *arguments)}
+    return {name: (*words, "-m", marked, *arguments) for name, words, marked in WHOLE}
 
 
 def demo(arguments: Sequence[str]) -> int:

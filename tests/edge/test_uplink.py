@@ -174,6 +174,7 @@ async def test_a_receipt_that_is_none_changes_nothing(
         assert uplink.online.is_set()
 
 
+@pytest.mark.alone
 async def test_a_press_leaves_at_once(broker: Broker, tmp_path: Path, clock: HandClock) -> None:
     loop, took = asyncio.get_running_loop(), list[float]()
     async with gateway(broker, BOX), box(broker, tmp_path, clock) as uplink:

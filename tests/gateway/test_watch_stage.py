@@ -69,6 +69,7 @@ async def test_bad_settings_are_refused_before_anything_is_judged(home: House) -
         await watch.run(home.settings(), StillClock(TEN), Health())
 
 
+@pytest.mark.alone
 async def test_the_running_stage_is_woken_by_what_is_stored(home: House) -> None:
     citizen = await home.citizen()
     button = await home.placed(citizen, "call")

@@ -7,6 +7,8 @@ import pytest
 
 from gateway.ingest.way import Way
 
+pytestmark = pytest.mark.alone
+
 
 async def waited(way: Way, worker: int) -> float:
     begun = monotonic()

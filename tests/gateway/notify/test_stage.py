@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
+import pytest
 import standardwebhooks
 
 from adapters.observation import Kind
@@ -16,6 +17,8 @@ from tests.gateway.hook import Answer, Got, Hook
 from tests.gateway.house import House, Seen
 from tests.gateway.notify.outgoing import SECRET
 from tests.gateway.watching import caller
+
+pytestmark = pytest.mark.alone
 
 
 @contextlib.asynccontextmanager
