@@ -173,24 +173,9 @@ class House:
         """What ingest does with one batch, in one transaction."""
         rows = list(seen)
         first, self.sequence = self.sequence, self.sequence + len(rows)
-        times = [one.occurred for one in rows]
         async with self.db.transaction():
             stream = await self._stream(self.edges[citizens[0].number], lane)
-            await self.db.executemany(
-                "INSERT INTO observation VALUES ($1, $2, $3, $4, 0, $5, $6, 0, $7)",
-                [
-                    (
-                        one.device,
-                        int(one.kind),
-                        one.occurred,
-                        received or one.occurred,
-                        one.value,
-                        one.code,
-                        first,
-                    )
-                    for one in rows
-                ],
-            )
+            await self._observe(rows, received, batch=first)
             await self.db.execute(
                 "UPDATE stream SET received = received + int8multirange(int8range($2, $3))"
                 " WHERE id = $1",
@@ -202,16 +187,24 @@ class House:
                 "INSERT INTO pending"
                 " (municipality, lane, stream, range, batch, earliest, latest, citizens)"
                 " VALUES ($1, $2, $3, int8range($4, $5), $4, $6, $7, $8)",
-                self.municipality,
-                lane,
-                stream,
-                first,
-                self.sequence,
-                min(times),
-                max(times),
+                *(self.municipality, lane, stream, first, self.sequence),
+                min(one.occurred for one in rows),
+                max(one.occurred for one in rows),
                 [one.number for one in citizens],
             )
             await self.db.execute("NOTIFY pending")
+
+    async def _observe(self, rows: list[Seen], received: datetime | None, *, batch: int) -> None:
+        await self.db.executemany(
+            "INSERT INTO observation VALUES ($1, $2, $3, $4, 0, $5, $6, 0, $7)",
+            [
+                (
+                    *(one.device, int(one.kind), one.occurred, received or one.occurred),
+                    *(one.value, one.code, batch),
+                )
+                for one in rows
+            ],
+        )
 
     async def _stream(self, edge: int, lane: str) -> int:
         if (edge, lane) not in self.streams:
