@@ -19,6 +19,8 @@ from tests.gateway.house import House, Seen, StillClock
 from tests.gateway.watching import (
     HOUR,
     TEN,
+    another,
+    caller,
     opened,
     press,
     running,
@@ -108,6 +110,35 @@ async def test_the_running_stage_raises_database_down_when_the_database_goes(hom
 
     with pytest.raises(DatabaseDown):
         await task
+
+
+async def test_a_deadlock_costs_the_running_stage_a_moment_and_not_its_life(home: House) -> None:
+    """A real one: we hold the case that watch wants, and want the citizen that watch holds."""
+    citizen, button = await caller(home)
+    stage = asyncio.create_task(watch.run(home.settings(), WallClock(), Health()))
+    await home.deliver([citizen], [press(button, datetime.now(UTC), 1)])
+    assert await soon(home, "SELECT count(*) = 1 FROM alert")
+
+    async with another(home) as nurse, nurse.transaction():
+        await nurse.execute("SET LOCAL deadlock_timeout = '1min'")  # so it is watch that notices
+        await nurse.execute("SELECT FROM alert FOR UPDATE")
+        await home.deliver([citizen], [press(button, datetime.now(UTC), 2)])
+        assert await soon(home, WAITS)
+        await nurse.execute("SELECT FROM citizen FOR UPDATE")
+
+    assert await soon(home, "SELECT count(*) = 2 FROM finding")
+    assert await soon(home, DEADLOCKS) == 1
+    assert not stage.done()
+    stage.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await stage
+
+
+WAITS = """
+    SELECT count(*) > 0 FROM pg_stat_activity
+    WHERE usename = 'trygport_watch' AND datname = current_database() AND wait_event_type = 'Lock'
+"""
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
 async def test_the_running_stage_asks_the_rules_that_it_is_given(home: House) -> None:
