@@ -26,6 +26,7 @@ from gateway.api.desk import Desk, Here
 from gateway.api.problems import ALWAYS, Conflict, NotFound, answers
 from gateway.api.texts import Limit, Text
 from gateway.reads import alerts as reads
+from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.store.moves import AlreadyTaken, VersionPassed, make_move
@@ -116,20 +117,17 @@ async def list_alerts(
     limit: Limit = 50,
 ) -> AlertsBody:
     """The caller's alerts, newest first."""
-    try:
-        found = await reads.alerts(
-            desk.pool,
-            caller,
-            states=_states(state),
-            kinds=kind,
-            after=after,
-            limit=limit + 1,
-        )
-    except LookupError as error:
-        raise NotFound from error
-    shown = found[:limit]
-    seen = [alert.citizen.id for alert in shown]
-    await looked(desk.pool, caller, "alerts.listed", seen, desk.clock.now())
+    states = _states(state)
+    async with asking(desk.pool, caller) as db:
+        try:
+            found = await reads.alerts(
+                db, caller, states=states, kinds=kind, after=after, limit=limit + 1
+            )
+        except LookupError as error:
+            raise NotFound from error
+        shown = found[:limit]
+        seen = [alert.citizen.id for alert in shown]
+        await looked(db, caller, "alerts.listed", seen, desk.clock.now())
     more = shown[-1].public if len(found) > limit else None
     return AlertsBody(alerts=[_alert(alert) for alert in shown], next=more)
 
@@ -137,11 +135,12 @@ async def list_alerts(
 @router.get("/alerts/{public}", responses=answers(HTTPStatus.NOT_FOUND))
 async def one_alert(public: UUID, caller: Asking, desk: Here) -> AlertBody:
     """One alert with its findings and moves."""
-    try:
-        found = await reads.alert(desk.pool, caller, public)
-    except LookupError as error:
-        raise NotFound from error
-    await looked(desk.pool, caller, "alert.seen", [found.citizen.id], desk.clock.now())
+    async with asking(desk.pool, caller) as db:
+        try:
+            found = await reads.alert(db, caller, public)
+        except LookupError as error:
+            raise NotFound from error
+        await looked(db, caller, "alert.seen", [found.citizen.id], desk.clock.now())
     return _alert(found)
 
 
@@ -168,15 +167,20 @@ async def move_alert(
             outcome=wanted.outcome,
             text=wanted.text,
         )
-        return _alert(await reads.alert(desk.pool, caller, public))
+        return _alert(await _as_it_is(desk, caller, public))
     except LookupError as error:
         raise NotFound from error
     except RefusedMove as refused:
         raise await _refusal(desk, caller, public, refused) from refused
 
 
+async def _as_it_is(desk: Desk, caller: Caller, public: UUID) -> reads.Alert:
+    async with asking(desk.pool, caller) as db:
+        return await reads.alert(db, caller, public)
+
+
 async def _refusal(desk: Desk, caller: Caller, public: UUID, refused: RefusedMove) -> Conflict:
-    now = await reads.alert(desk.pool, caller, public)
+    now = await _as_it_is(desk, caller, public)
     holder = now.holder and _person(now.holder).model_dump(mode="json")
     return Conflict(
         _REFUSALS.get(type(refused), "illegal-move"),

@@ -24,6 +24,7 @@ from gateway.api import (
     mapping,
     placements,
     problems,
+    roles,
     sessions,
     stream,
 )
@@ -72,6 +73,7 @@ _ROUTERS = (
     sessions.router,
     keys.router,
     mapping.router,
+    roles.router,
 )
 
 

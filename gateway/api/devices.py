@@ -12,11 +12,13 @@ from pydantic import AfterValidator, BaseModel, StringConstraints, TypeAdapter, 
 from adapters.catalogue import CATALOGUE
 from adapters.observation import ClockQuality, Kind, Quality
 from gateway.api.access import Asking
-from gateway.api.desk import Here
+from gateway.api.desk import Desk, Here
 from gateway.api.placements import PlacementBody, SetAsideBody, placement_body, set_aside_body
 from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
 from gateway.api.texts import Limit, Time
 from gateway.reads import devices as reads
+from gateway.store.asking import asking
+from gateway.store.caller import Caller
 from gateway.store.homes import InTheWay, add_device, give_key
 from gateway.store.looks import looked
 
@@ -113,10 +115,11 @@ async def list_devices(
 ) -> DevicesBody:
     """The devices placed in the caller's districts; for who registers them, the depot's too."""
     now = desk.clock.now()
-    found = await reads.devices(desk.pool, caller, after=after, limit=limit + 1, now=now)
-    shown = found[:limit]
-    seen = [device.placement.citizen for device in shown if device.placement]
-    await looked(desk.pool, caller, "devices.listed", seen, now)
+    async with asking(desk.pool, caller) as db:
+        found = await reads.devices(db, caller, after=after, limit=limit + 1, now=now)
+        shown = found[:limit]
+        seen = [device.placement.citizen for device in shown if device.placement]
+        await looked(db, caller, "devices.listed", seen, now)
     return DevicesBody(
         devices=[_device(device) for device in shown],
         next=shown[-1].public if len(found) > limit else None,
@@ -138,19 +141,20 @@ async def new_device(caller: Asking, desk: Here, device: NewDevice) -> DeviceBod
         )
     except InTheWay as refused:
         raise Conflict("in-the-way", str(refused)) from refused
-    return _device(await reads.device(desk.pool, caller, public, now))
+    return _device(await _as_it_is(desk, caller, public, now))
 
 
 @router.get("/devices/{public}", responses=answers(HTTPStatus.NOT_FOUND))
 async def one_device(public: UUID, caller: Asking, desk: Here) -> DeviceBody:
     """One device: where it is placed, and whether it is understood."""
     now = desk.clock.now()
-    try:
-        found = await reads.device(desk.pool, caller, public, now)
-    except LookupError as error:
-        raise NotFound from error
-    seen = [found.placement.citizen] if found.placement else []
-    await looked(desk.pool, caller, "device.seen", seen, now)
+    async with asking(desk.pool, caller) as db:
+        try:
+            found = await reads.device(db, caller, public, now)
+        except LookupError as error:
+            raise NotFound from error
+        seen = [found.placement.citizen] if found.placement else []
+        await looked(db, caller, "device.seen", seen, now)
     return _device(found)
 
 
@@ -163,7 +167,7 @@ async def new_key(public: UUID, caller: Asking, desk: Here, wanted: NewKey) -> D
     now = desk.clock.now()
     try:
         await give_key(desk.pool, caller, public, bytes.fromhex(wanted.key), now)
-        return _device(await reads.device(desk.pool, caller, public, now))
+        return _device(await _as_it_is(desk, caller, public, now))
     except LookupError as error:
         raise NotFound from error
 
@@ -186,24 +190,30 @@ async def list_observations(
     until = until or desk.clock.now()
     since = since or until - _DAY
     start, skip = _position(after) if after else (since, 0)
-    try:
-        found = await reads.observations(
-            desk.pool,
-            caller,
-            public,
-            since=max(start, since),
-            until=until,
-            kinds=[Kind[name.upper()] for name in kind] if kind else None,
-            limit=limit + 1,
-            skip=skip,
-        )
-    except LookupError as error:
-        raise NotFound from error
-    shown = found[:limit]
-    seen = [one.citizen for one in shown]
-    await looked(desk.pool, caller, "observations.seen", seen, desk.clock.now())
+    async with asking(desk.pool, caller) as db:
+        try:
+            found = await reads.observations(
+                db,
+                caller,
+                public,
+                since=max(start, since),
+                until=until,
+                kinds=[Kind[name.upper()] for name in kind] if kind else None,
+                limit=limit + 1,
+                skip=skip,
+            )
+        except LookupError as error:
+            raise NotFound from error
+        shown = found[:limit]
+        seen = [one.citizen for one in shown]
+        await looked(db, caller, "observations.seen", seen, desk.clock.now())
     more = _continuation(shown, start, skip) if len(found) > limit else None
     return ObservationsBody(observations=[_observation(one) for one in shown], next=more)
+
+
+async def _as_it_is(desk: Desk, caller: Caller, public: UUID, now: datetime) -> reads.Device:
+    async with asking(desk.pool, caller) as db:
+        return await reads.device(db, caller, public, now)
 
 
 def _continuation(shown: list[reads.Observed], start: datetime, skip: int) -> str:

@@ -16,6 +16,7 @@ from gateway.api.throttle import TooOften
 from gateway.edges.joining import Account, Cannot, join
 from gateway.reads import edges as reads
 from gateway.reads.edges import Fault
+from gateway.store.asking import asking
 from gateway.store.boxes import WrongSecret
 
 router = APIRouter(tags=["boxes"])
@@ -90,7 +91,8 @@ async def list_edges(
     limit: Limit = 50,
 ) -> EdgesBody:
     """The boxes, with their contact; those that have no home yet are seen by every district."""
-    found = await reads.edges(desk.pool, caller, after=after, limit=limit + 1)
+    async with asking(desk.pool, caller) as db:
+        found = await reads.edges(db, caller, after=after, limit=limit + 1)
     shown = found[:limit]
     return EdgesBody(
         edges=[_edge(edge, desk) for edge in shown],

@@ -12,6 +12,7 @@ from gateway.api.desk import Here
 from gateway.api.problems import ALWAYS, NotFound, answers
 from gateway.api.texts import Limit, Name, Text, Word, Zone
 from gateway.reads import homes as reads
+from gateway.store.asking import asking
 from gateway.store.homes import NewCitizen, add_home
 from gateway.store.looks import looked
 
@@ -69,10 +70,11 @@ async def list_homes(
     limit: Limit = 50,
 ) -> HomesBody:
     """The homes of the caller's districts."""
-    found = await reads.homes(desk.pool, caller, after=after, limit=limit + 1)
-    shown = found[:limit]
-    seen = [citizen.id for home in shown for citizen in home.citizens]
-    await looked(desk.pool, caller, "homes.listed", seen, desk.clock.now())
+    async with asking(desk.pool, caller) as db:
+        found = await reads.homes(db, caller, after=after, limit=limit + 1)
+        shown = found[:limit]
+        seen = [citizen.id for home in shown for citizen in home.citizens]
+        await looked(db, caller, "homes.listed", seen, desk.clock.now())
     return HomesBody(
         homes=[_home(home) for home in shown],
         next=shown[-1].public if len(found) > limit else None,
@@ -93,7 +95,8 @@ async def new_home(caller: Asking, desk: Here, home: NewHomeBody) -> HomeBody:
         )
     except LookupError as error:
         raise NotFound from error
-    return _home(await reads.home(desk.pool, caller, public))
+    async with asking(desk.pool, caller) as db:
+        return _home(await reads.home(db, caller, public))
 
 
 def _home(home: reads.Home) -> HomeBody:

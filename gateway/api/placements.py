@@ -9,11 +9,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from gateway.api.access import Asking
-from gateway.api.desk import Here
+from gateway.api.desk import Desk, Here
 from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
 from gateway.api.texts import Time, Word, Zone
 from gateway.reads import devices as reads
 from gateway.store import placements
+from gateway.store.asking import asking
+from gateway.store.caller import Caller
 from gateway.store.homes import InTheWay
 
 router = APIRouter(
@@ -138,8 +140,9 @@ async def place(public: UUID, caller: Asking, desk: Here, wanted: NewPlacement) 
             plan=wanted.dose_plan and wanted.dose_plan.plan(),
             now=desk.clock.now(),
         )
-        device = await reads.device(desk.pool, caller, public, desk.clock.now())
-        body = placement_body(await reads.placement(desk.pool, caller, placed))
+        async with asking(desk.pool, caller) as db:
+            device = await reads.device(db, caller, public, desk.clock.now())
+            body = placement_body(await reads.placement(db, caller, placed))
         aside = set_aside_body(device.set_aside)
         return PlacedBody(**dict(body), readable=aside is None, set_aside=aside)
     except LookupError as error:
@@ -160,7 +163,7 @@ async def end(public: UUID, caller: Asking, desk: Here, wanted: End | None = Non
         await placements.end_placement(
             desk.pool, caller, public, at=wanted and wanted.at, now=desk.clock.now()
         )
-        return placement_body(await reads.placement(desk.pool, caller, public))
+        return await _as_it_is(desk, caller, public)
     except LookupError as error:
         raise NotFound from error
     except InTheWay as refused:
@@ -176,11 +179,16 @@ async def plan_doses(
     """A new version of the dose plan; the former one ends where this one begins."""
     try:
         await placements.plan_doses(desk.pool, caller, public, wanted.plan(), now=desk.clock.now())
-        return placement_body(await reads.placement(desk.pool, caller, public))
+        return await _as_it_is(desk, caller, public)
     except LookupError as error:
         raise NotFound from error
     except InTheWay as refused:
         raise Conflict("in-the-way", str(refused)) from refused
+
+
+async def _as_it_is(desk: Desk, caller: Caller, public: UUID) -> PlacementBody:
+    async with asking(desk.pool, caller) as db:
+        return placement_body(await reads.placement(db, caller, public))
 
 
 def _not_yet(refused: placements.NotYet) -> Problem:

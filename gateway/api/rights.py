@@ -76,6 +76,8 @@ RIGHTS: Mapping[str, Right] = {
     "POST /sign-in/mapping": writes("access"),
     "DELETE /sign-in/mapping/{public}": writes("access"),
     "GET /sign-in/emergency-accounts": reads("key"),
+    "GET /rights": SIGNED_IN,
+    "GET /rettigheder": SIGNED_IN,
     "GET /static/{name}": ANYONE,
     "POST /edges/join": ANYONE,  # its secret is its right
     "POST /logout": SIGNED_IN,

@@ -1,4 +1,8 @@
-"""The alerts a caller may see, newest first, with their findings and moves."""
+"""The alerts a caller may see, newest first, with their findings and moves.
+
+Read inside `asking`: which municipality, districts and emergencies is the policies' to say. The
+municipality stands in every statement besides, because every key begins with it.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +13,7 @@ from uuid import UUID
 from gateway.alerts.alert import Kind, Outcome, State
 from gateway.alerts.alert import Move as MoveName
 from gateway.store.caller import Caller
-from gateway.store.pool import Pool, Row
+from gateway.store.pool import Connection, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,33 +89,33 @@ _ALERT = """
            a.reason,
            a.outcome, a.outcome_text, a.version,
            a.citizen, c.public AS citizen_public, h.zone,
-           CASE WHEN $3 THEN i.name END AS citizen_name,
-           CASE WHEN $3 THEN i.address END AS address,
-           CASE WHEN $3 THEN i.phone END AS phone,
-           CASE WHEN $3 THEN i.entry END AS entry,
+           CASE WHEN $2 THEN i.name END AS citizen_name,
+           CASE WHEN $2 THEN i.address END AS address,
+           CASE WHEN $2 THEN i.phone END AS phone,
+           CASE WHEN $2 THEN i.entry END AS entry,
            p.public AS holder_public,
-           CASE WHEN $3 THEN COALESCE(NULLIF(s.name, ''), p.login) END AS holder_name
+           CASE WHEN $2 THEN COALESCE(NULLIF(s.name, ''), p.login) END AS holder_name
     FROM alert a
     JOIN citizen c ON c.municipality = a.municipality AND c.id = a.citizen
     JOIN home h ON h.municipality = c.municipality AND h.id = c.home
     LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
     LEFT JOIN person p ON p.municipality = a.municipality AND p.id = a.holder
     LEFT JOIN identity.person s ON s.municipality = p.municipality AND s.person = p.id
-    WHERE a.municipality = $1 AND ($2::integer[] IS NULL OR a.district = ANY ($2))
+    WHERE a.municipality = $1
 """
 _WANTED = f"""{_ALERT}
-      AND ($4::text[] IS NULL OR a.state = ANY ($4))
-      AND ($5::text[] IS NULL OR a.kind = ANY ($5))
-      AND ($6::timestamptz IS NULL OR (a.raised, a.id) < ($6, $7))
+      AND ($3::text[] IS NULL OR a.state = ANY ($3))
+      AND ($4::text[] IS NULL OR a.kind = ANY ($4))
+      AND ($5::timestamptz IS NULL OR (a.raised, a.id) < ($5, $6))
 """
-_NEWEST = "ORDER BY a.raised DESC, a.id DESC LIMIT $8"
+_NEWEST = "ORDER BY a.raised DESC, a.id DESC LIMIT $7"
 _LIST = f"{_WANTED} {_NEWEST}"
 _LIST_OPEN = f"{_WANTED} AND a.state <> 'closed' {_NEWEST}"
 """Said outright, so that the index of the few open ones is used beside years of closed ones."""
-_ONE = f"{_ALERT} AND a.public = $4"
+_ONE = f"{_ALERT} AND a.public = $3"
 _POSITION = """
     SELECT raised, id FROM alert
-    WHERE municipality = $1 AND ($2::integer[] IS NULL OR district = ANY ($2)) AND public = $3
+    WHERE municipality = $1 AND public = $2
 """
 _FINDINGS = """
     SELECT alert, rule, subject, since, until, state, reason FROM finding
@@ -130,7 +134,7 @@ _MOVES = """
 
 
 async def alerts(
-    db: Pool,
+    db: Connection,
     caller: Caller,
     *,
     states: Sequence[str] | None = None,
@@ -144,13 +148,12 @@ async def alerts(
     """
     position = None
     if after is not None:
-        position = await db.fetchrow(_POSITION, caller.municipality, caller.within, after)
+        position = await db.fetchrow(_POSITION, caller.municipality, after)
         if position is None:
             raise LookupError(str(after))
     rows = await db.fetch(
         _LIST if states is None or "closed" in states else _LIST_OPEN,
         caller.municipality,
-        caller.within,
         caller.sees_names,
         states,
         kinds,
@@ -161,15 +164,15 @@ async def alerts(
     return await _whole(db, caller, rows)
 
 
-async def alert(db: Pool, caller: Caller, public: UUID) -> Alert:
+async def alert(db: Connection, caller: Caller, public: UUID) -> Alert:
     """One alert. Raises LookupError when it is not there for this caller."""
-    row = await db.fetchrow(_ONE, caller.municipality, caller.within, caller.sees_names, public)
+    row = await db.fetchrow(_ONE, caller.municipality, caller.sees_names, public)
     if row is None:
         raise LookupError(str(public))
     return (await _whole(db, caller, [row]))[0]
 
 
-async def _whole(db: Pool, caller: Caller, rows: Sequence[Row]) -> list[Alert]:
+async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Alert]:
     ids = [row["id"] for row in rows]
     findings = await db.fetch(_FINDINGS, caller.municipality, ids)
     moves = await db.fetch(_MOVES, caller.municipality, ids, caller.sees_names)

@@ -7,10 +7,7 @@ from itertools import groupby
 from uuid import UUID
 
 from gateway.store.caller import Caller
-from gateway.store.pool import Pool, Row
-
-_DEPOT = frozenset({"planner", "technician", "administrator", "robot"})
-"""The roles that see devices which are not placed."""
+from gateway.store.pool import Connection, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,27 +101,25 @@ _DEVICES = """
         FROM quarantine q
         WHERE q.municipality = d.municipality AND q.device = d.address AND q.sequence IS NOT NULL
           AND q.state = 'aside'
-          AND q.reason IN ('missing_key', 'unreadable') AND q.last_at > GREATEST($5, s.given)
+          AND q.reason IN ('missing_key', 'unreadable') AND q.last_at > GREATEST($4, s.given)
         ) a ON true
     LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL
-    LEFT JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
-    WHERE d.municipality = $1
-      AND CASE WHEN c.id IS NULL THEN $3 ELSE $2::integer[] IS NULL OR c.district = ANY ($2) END
-      AND ($4::uuid IS NULL OR {which} $4)
-    ORDER BY d.public LIMIT $6
+    WHERE d.municipality = $1 AND (p.id IS NOT NULL OR ($2 AND NOT is_placed(d.id)))
+      AND ($3::uuid IS NULL OR {which} $3)
+    ORDER BY d.public LIMIT $5
 """
 _PLACEMENT = """
     SELECT p.id, p.public, d.public AS device, p.citizen, c.public AS citizen_public,
-           CASE WHEN $3 THEN i.name END AS citizen_name,
+           CASE WHEN $2 THEN i.name END AS citizen_name,
            p.role, p.room, p."from" AS since, p."to" AS until
     FROM placement p
     JOIN device d ON d.municipality = p.municipality AND d.id = p.device
     JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
     LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
-    WHERE p.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
+    WHERE p.municipality = $1
 """
-_PRESENT = f"""{_PLACEMENT} AND p."to" IS NULL AND d.public = ANY ($4::uuid[])"""
-_ONE = f"{_PLACEMENT} AND p.public = $4"
+_PRESENT = f"""{_PLACEMENT} AND p."to" IS NULL AND d.public = ANY ($3::uuid[])"""
+_ONE = f"{_PLACEMENT} AND p.public = $3"
 _SLOTS = """
     SELECT v.placement, v.version, v.zone, v.valid_from,
            s.slot, s.at, s.window_minutes, s.grace_minutes
@@ -136,32 +131,28 @@ _SLOTS = """
 """
 _DEVICE = """
     SELECT d.id FROM device d
-    WHERE d.municipality = $1 AND d.public = $3
+    WHERE d.municipality = $1 AND d.public = $2
       AND EXISTS (SELECT FROM placement p
-                  JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
-                  WHERE p.municipality = d.municipality AND p.device = d.id
-                    AND ($2::integer[] IS NULL OR c.district = ANY ($2)))
+                  WHERE p.municipality = d.municipality AND p.device = d.id)
 """
 _OBSERVED = """
     SELECT o.occurred, o.received, o.kind, o.value, o.code, o.quality, o.clock, o.role, o.room,
            o.citizen
     FROM placed_observation o
-    JOIN citizen c ON c.municipality = o.municipality AND c.id = o.citizen
-    WHERE o.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
-      AND o.device = $3 AND o.occurred >= $4 AND o.occurred < $5
-      AND ($6::smallint[] IS NULL OR o.kind = ANY ($6))
-    ORDER BY o.occurred, o.kind, o.code, o.value, o.received LIMIT $7 OFFSET $8
+    WHERE o.municipality = $1 AND o.device = $2 AND o.occurred >= $3 AND o.occurred < $4
+      AND ($5::smallint[] IS NULL OR o.kind = ANY ($5))
+    ORDER BY o.occurred, o.kind, o.code, o.value, o.received LIMIT $6 OFFSET $7
 """
 
 
 async def devices(
-    db: Pool, caller: Caller, *, after: UUID | None, limit: int, now: datetime
+    db: Connection, caller: Caller, *, after: UUID | None, limit: int, now: datetime
 ) -> list[Device]:
     """At most `limit` devices in the order of their ids, those after `after`."""
     return await _devices(db, caller, "d.public >", public=after, limit=limit, now=now)
 
 
-async def device(db: Pool, caller: Caller, public: UUID, now: datetime) -> Device:
+async def device(db: Connection, caller: Caller, public: UUID, now: datetime) -> Device:
     """One device. Raises LookupError when it is not there for this caller."""
     found = await _devices(db, caller, "d.public =", public=public, limit=1, now=now)
     if not found:
@@ -170,15 +161,14 @@ async def device(db: Pool, caller: Caller, public: UUID, now: datetime) -> Devic
 
 
 async def _devices(
-    db: Pool, caller: Caller, which: str, *, public: UUID | None, limit: int, now: datetime
+    db: Connection, caller: Caller, which: str, *, public: UUID | None, limit: int, now: datetime
 ) -> list[Device]:
-    depot, lately = caller.role in _DEPOT, now - LATELY
+    depot, lately = caller.may("device", "all"), now - LATELY
     query = _DEVICES.format(which=which)
-    rows = await db.fetch(query, caller.municipality, caller.within, depot, public, lately, limit)
+    rows = await db.fetch(query, caller.municipality, depot, public, lately, limit)
     present = await db.fetch(
         _PRESENT,
         caller.municipality,
-        caller.within,
         caller.sees_names,
         [row["public"] for row in rows],
     )
@@ -198,15 +188,15 @@ def _device(row: Row, placement: Placement | None) -> Device:
     )
 
 
-async def placement(db: Pool, caller: Caller, public: UUID) -> Placement:
+async def placement(db: Connection, caller: Caller, public: UUID) -> Placement:
     """One placement, present or past. Raises LookupError when it is not there for this caller."""
-    rows = await db.fetch(_ONE, caller.municipality, caller.within, caller.sees_names, public)
+    rows = await db.fetch(_ONE, caller.municipality, caller.sees_names, public)
     if not rows:
         raise LookupError(str(public))
     return (await _whole(db, caller, rows))[0]
 
 
-async def _whole(db: Pool, caller: Caller, rows: Sequence[Row]) -> list[Placement]:
+async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Placement]:
     ids = [row["id"] for row in rows]
     slots = await db.fetch(_SLOTS, caller.municipality, ids)
     planned = {number: list(same) for number, same in groupby(slots, lambda row: row["placement"])}
@@ -233,7 +223,7 @@ def _plan(rows: Sequence[Row]) -> DosePlan | None:
 
 
 async def observations(
-    db: Pool,
+    db: Connection,
     caller: Caller,
     device: UUID,
     *,
@@ -248,13 +238,12 @@ async def observations(
     `skip` leaves out that many of the first: a continuation goes on at the last time given.
     Raises LookupError when the device never spoke for any of the caller's citizens.
     """
-    number = await db.fetchval(_DEVICE, caller.municipality, caller.within, device)
+    number = await db.fetchval(_DEVICE, caller.municipality, device)
     if number is None:
         raise LookupError(str(device))
     rows = await db.fetch(
         _OBSERVED,
         caller.municipality,
-        caller.within,
         number,
         since,
         until,

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from gateway.store.caller import Caller
-from gateway.store.pool import Pool
+from gateway.store.pool import Connection
 
 Fault = Literal["missing", "keeps_too_short", "let_go_early", "gave_up"]
 
@@ -76,14 +76,12 @@ _EDGES = """
         CROSS JOIN LATERAL (
             SELECT sum(upper(r) - lower(r)) AS numbers FROM unnest(s.gone) r) gone
         WHERE s.municipality = e.municipality AND s.edge = e.id AND s.received <> '{}') s
-    WHERE e.municipality = $1
-      AND ($2::integer[] IS NULL OR h.district IS NULL OR h.district = ANY ($2))
-      AND ($3::text IS NULL OR e.name > $3)
-    ORDER BY e.name LIMIT $4
+    WHERE e.municipality = $1 AND ($2::text IS NULL OR e.name > $2)
+    ORDER BY e.name LIMIT $3
 """
 
 
-async def edges(db: Pool, caller: Caller, *, after: str | None, limit: int) -> list[Edge]:
+async def edges(db: Connection, caller: Caller, *, after: str | None, limit: int) -> list[Edge]:
     """At most `limit` boxes in the order of their names, those after `after`."""
-    rows = await db.fetch(_EDGES, caller.municipality, caller.within, after, limit)
+    rows = await db.fetch(_EDGES, caller.municipality, after, limit)
     return [Edge(**dict(row)) for row in rows]

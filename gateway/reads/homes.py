@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.store.caller import Caller
-from gateway.store.pool import Pool, Row
+from gateway.store.pool import Connection, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,43 +37,39 @@ _HOMES = """
             WHERE e.municipality = h.municipality AND e.home = h.id) AS edges
     FROM home h
     JOIN district d ON d.municipality = h.municipality AND d.id = h.district
-    WHERE h.municipality = $1 AND ($2::integer[] IS NULL OR h.district = ANY ($2))
+    WHERE h.municipality = $1
 """
-_LIST = f"{_HOMES} AND ($3::uuid IS NULL OR h.public > $3) ORDER BY h.public LIMIT $4"
-_ONE = f"{_HOMES} AND h.public = $3"
+_LIST = f"{_HOMES} AND ($2::uuid IS NULL OR h.public > $2) ORDER BY h.public LIMIT $3"
+_ONE = f"{_HOMES} AND h.public = $2"
 _RESIDENTS = """
     SELECT c.home, c.id, c.public,
-           CASE WHEN $3 THEN i.name END AS name,
-           CASE WHEN $3 THEN i.address END AS address,
-           CASE WHEN $3 THEN i.phone END AS phone
+           CASE WHEN $2 THEN i.name END AS name,
+           CASE WHEN $2 THEN i.address END AS address,
+           CASE WHEN $2 THEN i.phone END AS phone
     FROM citizen c
     LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
-    WHERE c.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
-      AND c.home = ANY ($4::integer[])
+    WHERE c.municipality = $1 AND c.home = ANY ($3::integer[])
     ORDER BY c.id
 """
 
 
-async def homes(db: Pool, caller: Caller, *, after: UUID | None, limit: int) -> list[Home]:
+async def homes(db: Connection, caller: Caller, *, after: UUID | None, limit: int) -> list[Home]:
     """At most `limit` homes in the order of their ids, those after `after`."""
-    return await _whole(
-        db, caller, await db.fetch(_LIST, caller.municipality, caller.within, after, limit)
-    )
+    return await _whole(db, caller, await db.fetch(_LIST, caller.municipality, after, limit))
 
 
-async def home(db: Pool, caller: Caller, public: UUID) -> Home:
+async def home(db: Connection, caller: Caller, public: UUID) -> Home:
     """One home. Raises LookupError when it is not there for this caller."""
-    rows = await db.fetch(_ONE, caller.municipality, caller.within, public)
+    rows = await db.fetch(_ONE, caller.municipality, public)
     if not rows:
         raise LookupError(str(public))
     return (await _whole(db, caller, rows))[0]
 
 
-async def _whole(db: Pool, caller: Caller, rows: Sequence[Row]) -> list[Home]:
+async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Home]:
     residents = await db.fetch(
         _RESIDENTS,
         caller.municipality,
-        caller.within,
         caller.sees_names,
         [row["id"] for row in rows],
     )

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from asyncpg.exceptions import InterfaceError, PostgresError
 
+from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.pool import DatabaseDown, Pool
 
@@ -17,10 +19,9 @@ _AGAIN, _PING = 1.0, 10.0
 _MOST = 10_000
 """Announcements that may wait, should the database be slow to say what they are about."""
 
+_WHOSE = "SELECT municipality, alert FROM whose_alerts($1::uuid[])"
 _WHICH = """
-    SELECT a.public, a.municipality, a.district, a.state, a.kind
-    FROM municipality m  -- every key begins with it: so the index is used
-    JOIN alert a ON a.municipality = m.id AND a.public = ANY ($1::uuid[])
+    SELECT public, state, kind FROM alert WHERE municipality = $1 AND public = ANY ($2::uuid[])
 """
 _MOST_WAITING = 100
 """Changes a slow listener may be behind; then it is told to ask anew instead."""
@@ -50,9 +51,11 @@ class Listener:
         self.caller = caller
         self._waiting: asyncio.Queue[Told] = asyncio.Queue(_MOST_WAITING)
 
-    def may_hear(self, municipality: int, district: int) -> bool:
-        within = self.caller.districts
-        return municipality == self.caller.municipality and (within is None or district in within)
+    @property
+    def sees(self) -> object:
+        """What two listeners have in common when the database shows both the same."""
+        one = self.caller
+        return (one.municipality, one.role, one.districts, one.classes)
 
     def tell(self, told: Told) -> None:
         """Never waits: a listener too slow to keep up loses the list and asks anew."""
@@ -121,12 +124,25 @@ class Live:
     async def _spread(self, alerts: set[UUID]) -> None:
         if not alerts or not self._listeners:
             return
-        rows = await self._pool.fetch(_WHICH, sorted(alerts))
+        about: defaultdict[int, list[UUID]] = defaultdict(list)
+        for row in await self._pool.fetch(_WHOSE, sorted(alerts)):
+            about[row["municipality"]].append(row["alert"])
+        alike: defaultdict[object, list[Listener]] = defaultdict(list)
+        for listener in self._listeners:
+            if listener.caller.municipality in about:
+                alike[listener.sees].append(listener)
+        for listeners in alike.values():
+            await self._tell_alike(listeners, about[listeners[0].caller.municipality])
+
+    async def _tell_alike(self, listeners: Sequence[Listener], alerts: Sequence[UUID]) -> None:
+        """Asks once, as one of them; what one opened in an emergency is that one's alone."""
+        caller = replace(listeners[0].caller, asked=None)
+        async with asking(self._pool, caller) as db:
+            rows = await db.fetch(_WHICH, caller.municipality, alerts)
         for row in rows:
             changed = Changed(alert=row["public"], state=row["state"], kind=row["kind"])
-            for listener in self._listeners:
-                if listener.may_hear(row["municipality"], row["district"]):
-                    listener.tell(changed)
+            for listener in listeners:
+                listener.tell(changed)
 
     def _tell_all(self, told: Told) -> None:
         for listener in self._listeners:

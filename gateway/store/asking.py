@@ -22,8 +22,13 @@ async def asking(pool: Pool, caller: Caller, *, purpose: str = "") -> AsyncGener
     Raises DatabaseDown. Nothing that was changed stays when the block raises.
     """
     async with pool.acquire() as db, db.transaction():
-        await db.execute(_WORDS, *_words(caller, purpose))
+        await say(db, caller, purpose=purpose)
         yield db
+
+
+async def say(db: Connection, caller: Caller, *, purpose: str = "") -> None:
+    """Say for whom this transaction asks; `asking` does. Outside a transaction it says nothing."""
+    await db.execute(_WORDS, *_words(caller, purpose))
 
 
 def _words(caller: Caller, purpose: str) -> tuple[str, ...]:

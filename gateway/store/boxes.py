@@ -82,18 +82,13 @@ async def join_box(
     async with pool.acquire() as db, db.transaction():
         await db.execute("SELECT pg_advisory_xact_lock($1)", _JOINING)
         joined = await db.fetchval(
-            """
-            UPDATE edge
-            SET join_hash = NULL, join_expires = NULL, joined = $3, broker_password = $4
-            WHERE name = $1 AND join_hash = $2 AND join_expires > $3
-            RETURNING id
-            """,
+            "SELECT join_edge($1, $2, $3, $4)",
             name,
             digest(secret),
             now,
             broker_password,
         )
-        if joined is None:
+        if not joined:
             raise WrongSecret("this box cannot join with this code")
         await write(await _accounts(db))
         await db.execute("NOTIFY home")
@@ -108,9 +103,7 @@ async def write_accounts(db: Connection, write: Write) -> None:
 
 
 async def _accounts(db: Connection) -> list[tuple[str, str]]:
-    rows = await db.fetch(
-        "SELECT name, broker_password FROM edge WHERE broker_password IS NOT NULL ORDER BY name"
-    )
+    rows = await db.fetch("SELECT name, broker_password FROM broker_accounts()")
     return [(row["name"], row["broker_password"]) for row in rows]
 
 

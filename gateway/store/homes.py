@@ -8,6 +8,7 @@ from uuid import UUID
 from asyncpg.exceptions import UniqueViolationError
 
 from gateway.store import looks
+from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.pool import Connection, Pool
 
@@ -36,13 +37,11 @@ async def add_home(
     now: datetime,
 ) -> UUID:
     """A home and who lives there. Raises LookupError for a district that is not the caller's."""
-    async with pool.acquire() as db, db.transaction():
+    async with asking(pool, caller) as db:
         within = await db.fetchval(
-            "SELECT id FROM district WHERE municipality = $1 AND name = $2 "
-            "AND ($3::integer[] IS NULL OR id = ANY ($3))",
+            "SELECT id FROM district WHERE municipality = $1 AND name = $2",
             caller.municipality,
             district,
-            caller.within,
         )
         if within is None:
             raise LookupError(district)
@@ -84,9 +83,7 @@ async def _move_in(
 _LOCK_DEVICE = """
     SELECT d.id, p.citizen FROM device d
     LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL
-    LEFT JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
-    WHERE d.municipality = $1 AND d.public = $3
-      AND ($2::integer[] IS NULL OR c.id IS NULL OR c.district = ANY ($2))
+    WHERE d.municipality = $1 AND d.public = $2 AND (p.id IS NOT NULL OR NOT is_placed(d.id))
     FOR UPDATE OF d
 """
 # What was there is not read: this role may write keys and never see one.
@@ -100,7 +97,7 @@ async def add_device(
     pool: Pool, caller: Caller, *, address: str, model: str, key: bytes | None, now: datetime
 ) -> UUID:
     """A device in the depot, with its BLE key if it encrypts. Raises InTheWay if it is known."""
-    async with pool.acquire() as db, db.transaction():
+    async with asking(pool, caller) as db:
         try:
             row = await db.fetchrow(
                 "INSERT INTO device (municipality, address, model) VALUES ($1, $2, $3) "
@@ -123,8 +120,8 @@ async def give_key(pool: Pool, caller: Caller, device: UUID, key: bytes, now: da
 
     Raises LookupError when the device is not there for the caller.
     """
-    async with pool.acquire() as db, db.transaction():
-        row = await db.fetchrow(_LOCK_DEVICE, caller.municipality, caller.within, device)
+    async with asking(pool, caller) as db:
+        row = await db.fetchrow(_LOCK_DEVICE, caller.municipality, device)
         if row is None:
             raise LookupError(str(device))
         await db.execute(_GIVE_KEY, caller.municipality, row["id"], key, now)

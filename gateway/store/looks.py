@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from gateway.store.caller import Caller
-from gateway.store.pool import Connection, Pool
+from gateway.store.pool import Connection
 
 LOOK_AGAIN = timedelta(minutes=15)
 """An open board asks again by itself: the same look by the same person, in the same role and for
@@ -12,7 +12,7 @@ the same purpose, is one row this long."""
 
 
 async def looked(
-    db: Pool, caller: Caller, what: str, citizens: Iterable[int], now: datetime
+    db: Connection, caller: Caller, what: str, citizens: Iterable[int], now: datetime
 ) -> None:
     """The caller was shown something about these citizens (inside numbers)."""
     await db.execute(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from gateway.alerts.alert import Alert, IllegalMove, Move, Outcome, RefusedMove, move
 from gateway.store import looks
+from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.pool import Connection, Pool, Row
 
@@ -25,8 +26,7 @@ _LOCKED = """
     SELECT a.id, a.citizen, a.public, a.kind, a.state, a.since, a.raised, a.reason, a.late, a.ended,
            a.holder, a.outcome, a.outcome_text, a.version
     FROM alert a
-    WHERE a.municipality = $1 AND ($2::integer[] IS NULL OR a.district = ANY ($2))
-      AND a.public = $3
+    WHERE a.municipality = $1 AND a.public = $2
     FOR NO KEY UPDATE
 """
 _MOVED = """
@@ -64,8 +64,8 @@ async def make_move(
     Raises LookupError when the alert is not there for this caller, and RefusedMove
     (VersionPassed, AlreadyTaken, IllegalMove, …) when it cannot be made; then nothing changed.
     """
-    async with pool.acquire() as db, db.transaction():
-        row = await db.fetchrow(_LOCKED, caller.municipality, caller.within, public)
+    async with asking(pool, caller) as db:
+        row = await db.fetchrow(_LOCKED, caller.municipality, public)
         if row is None:
             raise LookupError(str(public))
         if await _is_repeated(db, caller, row["id"], wanted, outcome):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from adapters.observation import Kind
 from gateway.store import looks
+from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.homes import InTheWay
 from gateway.store.pool import Connection, Pool, Row
@@ -40,8 +41,7 @@ _PLACEMENT = """
     FROM placement p
     JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
     JOIN home h ON h.municipality = c.municipality AND h.id = c.home
-    WHERE p.municipality = $1 AND ($2::integer[] IS NULL OR c.district = ANY ($2))
-      AND p.public = $3
+    WHERE p.municipality = $1 AND p.public = $2
     FOR UPDATE OF p
 """
 _LOCK_DEVICE = """
@@ -52,25 +52,12 @@ _LOCK_DEVICE = """
 """
 _CALLS = (Kind.CALL_PRESSED, Kind.BUTTON)
 """What asks for help, when a device in the role call says it."""
-_LAST_CALL = """
-    SELECT max(occurred) FROM placed_observation
-    WHERE municipality = $1 AND placement = $2 AND device = $3 AND role = 'call'
-      AND kind = ANY ($4::smallint[])
-"""
-_CITIZEN = """
-    SELECT id, home FROM citizen
-    WHERE municipality = $1 AND ($2::integer[] IS NULL OR district = ANY ($2)) AND public = $3
-"""
+_CITIZEN = "SELECT id, home FROM citizen WHERE municipality = $1 AND public = $2"
 _DEVICE = "SELECT id FROM device WHERE municipality = $1 AND public = $2 FOR UPDATE"
 _PLACE = """
     INSERT INTO placement (municipality, device, citizen, role, room, "from")
     VALUES ($1, $2, $3, $4, $5, $6)
     RETURNING public
-"""
-_BLOCKING = """
-    SELECT "to" FROM placement
-    WHERE municipality = $1 AND device = $2 AND ("to" IS NULL OR "to" > $3)
-    ORDER BY "from" DESC LIMIT 1
 """
 
 
@@ -94,17 +81,17 @@ async def place(
     since = since or now
     if since > now:
         raise NotYet(f"a placement cannot begin later than now, {now.isoformat()}")
-    async with pool.acquire() as db, db.transaction():
+    async with asking(pool, caller) as db:
         number = await db.fetchval(_DEVICE, caller.municipality, device)
-        who = await db.fetchrow(_CITIZEN, caller.municipality, caller.within, citizen)
+        who = await db.fetchrow(_CITIZEN, caller.municipality, citizen)
         if number is None or who is None:
             raise LookupError(str(device if number is None else citizen))
-        await _refuse_overlap(db, caller, number, since)
+        await _refuse_overlap(db, number, since)
         public = await db.fetchval(
             _PLACE, caller.municipality, number, who["id"], role, room, since
         )
         if plan is not None:
-            placed = await db.fetchrow(_PLACEMENT, caller.municipality, caller.within, public)
+            placed = await db.fetchrow(_PLACEMENT, caller.municipality, public)
             assert placed is not None  # noqa: S101 - made three lines above
             await _new_plan(db, caller, placed, plan, since)
         await looks.changed(db, caller, "device.placed", who["id"], now)
@@ -112,13 +99,12 @@ async def place(
     return public
 
 
-async def _refuse_overlap(db: Connection, caller: Caller, device: int, since: datetime) -> None:
-    blocking = await db.fetchrow(_BLOCKING, caller.municipality, device, since)
-    if blocking is None:
-        return
-    if blocking["to"] is None:
-        raise InTheWay("the device is placed already; end that placement first")
-    raise InTheWay(f"the device's last placement ended later, at {blocking['to'].isoformat()}")
+async def _refuse_overlap(db: Connection, device: int, since: datetime) -> None:
+    """Also for a placement in a district that the caller does not see."""
+    for (until,) in await db.fetch("SELECT placed_until($1, $2)", device, since):
+        if until is None:
+            raise InTheWay("the device is placed already; end that placement first")
+        raise InTheWay(f"the device's last placement ended later, at {until.isoformat()}")
 
 
 async def end_placement(
@@ -133,10 +119,10 @@ async def end_placement(
     at = at or now
     if at > now:
         raise NotYet(f"a placement cannot end later than now, {now.isoformat()}")
-    async with pool.acquire() as db, db.transaction():
+    async with asking(pool, caller) as db:
         await db.fetchval(_LOCK_DEVICE, caller.municipality, public)
         row = await _placement(db, caller, public)
-        await _refuse_end(db, caller, row, at)
+        await _refuse_end(db, row, at)
         await db.execute(
             'UPDATE placement SET "to" = $3 WHERE municipality = $1 AND id = $2',
             caller.municipality,
@@ -148,15 +134,13 @@ async def end_placement(
         await _tell(db, caller, row["home"], now)
 
 
-async def _refuse_end(db: Connection, caller: Caller, placement: Row, at: datetime) -> None:
+async def _refuse_end(db: Connection, placement: Row, at: datetime) -> None:
     """A call that was heard stays the citizen's: no end may be put before it afterwards."""
     if placement["to"] is not None:
         raise InTheWay(f"the placement ended already, at {placement['to'].isoformat()}")
     if at <= placement["from"]:
         raise InTheWay(f"the placement began later, at {placement['from'].isoformat()}")
-    called: datetime | None = await db.fetchval(
-        _LAST_CALL, caller.municipality, placement["id"], placement["device"], _CALLS
-    )
+    called: datetime | None = await db.fetchval("SELECT last_call($1, $2)", placement["id"], _CALLS)
     if called is not None and at <= called:
         raise InTheWay(f"the device called for help later, at {called.isoformat()}")
 
@@ -169,7 +153,7 @@ async def plan_doses(
     Returns the version. Raises LookupError when the placement is not there for the caller, and
     InTheWay when it is not a dispenser's or has ended.
     """
-    async with pool.acquire() as db, db.transaction():
+    async with asking(pool, caller) as db:
         row = await _placement(db, caller, public)
         if row["to"] is not None:
             raise InTheWay(f"the placement ended already, at {row['to'].isoformat()}")
@@ -180,7 +164,7 @@ async def plan_doses(
 
 
 async def _placement(db: Connection, caller: Caller, public: UUID) -> Row:
-    row = await db.fetchrow(_PLACEMENT, caller.municipality, caller.within, public)
+    row = await db.fetchrow(_PLACEMENT, caller.municipality, public)
     if row is None:
         raise LookupError(str(public))
     return row

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from gateway.alerts import words
 from gateway.alerts.alert import OPEN, Move, Outcome, OutcomeMissing, RefusedMove, TextMissing
 from gateway.reads import alerts as reads
+from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.store.moves import make_move
@@ -21,6 +22,7 @@ from gateway.web.cards import card, grouped
 from gateway.web.door import Door
 from gateway.web.login import add_login
 from gateway.web.pages import ZONE, add_static, rendered
+from gateway.web.rights import add_rights
 from gateway.web.words import BY_LEVEL, NOT_HERE, refusal
 
 _MOST_OPEN, _MOST_CLOSED = 200, 20
@@ -68,6 +70,7 @@ def pages(door: Door) -> APIRouter:
 
     add_login(router, door)
     add_audit(router, door)
+    add_rights(router, door)
     add_static(router)
     return router
 
@@ -106,10 +109,11 @@ class Board:
         """The form that closes one alert; the open page shows it in a dialog."""
         now = self._door.now()
         try:
-            alert = await reads.alert(self._door.pool, caller, public)
+            async with asking(self._door.pool, caller) as db:
+                alert = await reads.alert(db, caller, public)
+                await looked(db, caller, "alert.seen", [alert.citizen.id], now)
         except LookupError:
             return await self.page(request, caller, NOT_HERE, HTTPStatus.NOT_FOUND)
-        await looked(self._door.pool, caller, "alert.seen", [alert.citizen.id], now)
         return rendered(
             "close.html",
             HTTPStatus.CONFLICT if message else HTTPStatus.OK,
@@ -148,18 +152,19 @@ class Board:
         return RedirectResponse(f"/#alarm-{public}", HTTPStatus.SEE_OTHER)
 
     async def _shown(self, request: Request, caller: Caller) -> Mapping[str, Any]:
-        pool, now = self._door.pool, self._door.now()
-        open_ = [
-            alert
-            for kinds in BY_LEVEL  # a storm of warnings must not push a call off the board
-            for alert in await reads.alerts(
-                pool, caller, states=OPEN, kinds=kinds, limit=_MOST_OPEN
-            )
-        ]
-        closed = await reads.alerts(pool, caller, states=["closed"], limit=_MOST_CLOSED)
-        lately = [alert for alert in closed if alert.raised > now - _LATELY]
-        seen = [alert.citizen.id for alert in (*open_, *lately)]
-        await looked(pool, caller, "alerts.listed", seen, now)
+        now = self._door.now()
+        async with asking(self._door.pool, caller) as db:
+            open_ = [
+                alert
+                for kinds in BY_LEVEL  # a storm of warnings must not push a call off the board
+                for alert in await reads.alerts(
+                    db, caller, states=OPEN, kinds=kinds, limit=_MOST_OPEN
+                )
+            ]
+            closed = await reads.alerts(db, caller, states=["closed"], limit=_MOST_CLOSED)
+            lately = [alert for alert in closed if alert.raised > now - _LATELY]
+            seen = [alert.citizen.id for alert in (*open_, *lately)]
+            await looked(db, caller, "alerts.listed", seen, now)
         return {
             "groups": grouped(open_, caller, now),
             "closed": [card(alert, caller, now) for alert in lately],

@@ -12,8 +12,6 @@ from gateway.reads.alerts import Move as MoveMade
 from gateway.store.caller import Caller
 from gateway.web.words import FOUND, GROUP, LEVEL, MADE, Level, ago, moment
 
-_MAY_MOVE = frozenset({"staff", "planner", "leader"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
@@ -118,7 +116,7 @@ def _outcome(alert: Alert) -> str | None:
 
 
 def _buttons(alert: Alert, caller: Caller) -> list[Button]:
-    if caller.role not in _MAY_MOVE:
+    if not caller.may("alert", "all"):
         return []
     legal = moves(alert.state)
     return [

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.observation import Kind
 from deploy.runtime.services import OneDatabase
+from gateway.store.pool import connect_to
 from tests.gateway.office import Office, office
 
 
@@ -91,10 +92,12 @@ async def test_what_is_no_call_does_not_stand_in_the_way(here: Office) -> None:
     assert (await end(here, door, minutes_ago=15)).status_code == 200
 
 
-async def test_an_end_waits_for_whoever_has_the_device(here: Office) -> None:
+async def test_an_end_waits_for_whoever_has_the_device(
+    here: Office, fresh_database: OneDatabase
+) -> None:
     placement = await a_button(here)
 
-    async with here.pool.acquire() as db:
+    async with connect_to(fresh_database.dsn()) as db:
         async with db.transaction():
             await db.execute("SELECT FROM device FOR UPDATE")
             ending = asyncio.create_task(end(here, placement, minutes_ago=15))
