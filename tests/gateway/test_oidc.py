@@ -1,0 +1,421 @@
+"""Signing in by the municipality's provider: a real one comes in, and each forgery stays out."""
+
+from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from deploy.runtime.services import OneDatabase
+from gateway.web.board import pages
+from tests.gateway.office import Office, office
+from tests.gateway.provided import (
+    Provided,
+    at_provider,
+    left,
+    mapped,
+    provider,
+    signed_in,
+)
+
+NURSE = {"groups": ["nurses", "canteen"], "name": "Anna Holm", "preferred_username": "Anna"}
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provided]:
+    with provider(tmp_path_factory.mktemp("provider")) as started:
+        yield started
+
+
+@pytest.fixture
+async def there(process: Provided) -> Provided:
+    await process.world(claims=NURSE)
+    return process
+
+
+@pytest.fixture
+async def here(
+    there: Provided, fresh_database: OneDatabase, tmp_path: Path
+) -> AsyncGenerator[Office]:
+    async with office(fresh_database, tmp_path, pages, **there.settings()) as made:
+        made.clock.moment = datetime.now(UTC)
+        await mapped(made, "nurses", "staff", "Nord")
+        yield made
+
+
+async def is_in(browser: httpx2.AsyncClient) -> bool:
+    return (await browser.get("/session")).status_code == 200
+
+
+async def test_who_the_provider_knows_comes_in_with_the_roles_of_the_table(here: Office) -> None:
+    await mapped(here, "canteen", "technician")
+    browser = here.client()
+
+    answer = await signed_in(browser)
+    who = (await browser.get("/session")).json()
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (who["name"], who["role"]) == ("Anna Holm", "staff")
+    assert who["roles"] == [
+        {"role": "staff", "districts": ["Nord"]},
+        {"role": "technician", "districts": None},
+    ]
+    kept = await here.owner.fetchrow("SELECT login, password_hash, subject FROM person")
+    assert kept is not None
+    assert tuple(kept) == ("anna", None, "subject-1")
+
+
+async def test_the_login_page_leads_to_the_provider_and_keeps_the_emergency_accounts_apart(
+    here: Office,
+) -> None:
+    page = (await here.client().get("/login")).text
+
+    assert 'href="/login/provider"' in page
+    assert "Nødkonto" in page
+
+
+async def test_a_role_that_the_provider_gives_no_longer_ends_at_the_next_sign_in(
+    here: Office, there: Provided
+) -> None:
+    await mapped(here, "leaders", "leader")
+    await there.world(claims={**NURSE, "groups": ["nurses", "leaders"]})
+    leader = here.client()
+    await signed_in(leader)
+    await leader.post("/session/role", json={"role": "leader"}, headers=await word(leader))
+    assert (await leader.get("/session")).json()["role"] == "leader"
+
+    await there.world(claims=NURSE)
+    again = here.client()
+    await signed_in(again)
+
+    assert [one["role"] for one in (await again.get("/session")).json()["roles"]] == ["staff"]
+    assert not await is_in(leader)
+
+
+async def word(browser: httpx2.AsyncClient) -> dict[str, str]:
+    page = (await browser.get("/konto")).text
+    return {"X-CSRF-Token": page.partition('name="csrf" value="')[2][:64]}
+
+
+async def test_without_a_role_in_the_table_nobody_comes_in(here: Office, there: Provided) -> None:
+    await there.world(claims={"groups": ["canteen"]})
+    browser = here.client()
+
+    answer = await signed_in(browser)
+
+    assert answer.status_code == 401
+    assert "lukkede dig ikke ind" in answer.text
+    assert not await is_in(browser)
+    assert await here.owner.fetchval("SELECT count(*) FROM person") == 0
+
+
+async def test_who_has_left_stays_out_whatever_the_provider_says(here: Office) -> None:
+    await signed_in(here.client())
+    await here.owner.execute("UPDATE person SET left_on = $1", here.clock.now())
+    browser = here.client()
+
+    answer = await signed_in(browser)
+
+    assert answer.status_code == 401
+    assert not await is_in(browser)
+
+
+async def test_a_login_of_the_same_name_is_never_joined_to(here: Office) -> None:
+    await here.login("anna", "administrator")
+    browser = here.client()
+
+    await signed_in(browser)
+
+    assert (await browser.get("/session")).json()["role"] == "staff"
+    logins = await here.owner.fetch("SELECT login FROM person ORDER BY login")
+    assert [row["login"].partition("~")[0] for row in logins] == ["anna", "anna"]
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
+async def test_each_signature_that_is_taken_comes_in(
+    here: Office, there: Provided, alg: str
+) -> None:
+    await there.world(claims=NURSE, alg=alg)
+
+    assert (await signed_in(here.client())).status_code == 303
+
+
+async def test_a_new_key_of_the_provider_is_asked_for_at_once(
+    here: Office, there: Provided
+) -> None:
+    await signed_in(here.client())
+    here.clock.pass_(seconds=11)
+
+    await there.rotate()
+    answer = await signed_in(here.client())
+
+    assert answer.status_code == 303
+
+
+# ------------------------------------------------------------- what is refused, each in its own way
+
+
+async def refused(here: Office) -> str:
+    """Somebody tries to come in, and does not: the reason that is logged."""
+    browser = here.client()
+    before = await here.owner.fetchval("SELECT count(*) FROM session")
+    answer = await signed_in(browser)
+    assert answer.status_code == 401
+    assert not await is_in(browser)
+    assert await here.owner.fetchval("SELECT count(*) FROM session") == before
+    return answer.text
+
+
+async def test_a_token_for_another_sign_in_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await there.world(claims={**NURSE, "nonce": "another"})
+
+    await refused(here)
+
+    assert "the nonce is not the one of this sign-in" in capsys.readouterr().out
+
+
+async def test_a_token_without_a_nonce_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await there.world(claims={**NURSE, "nonce": None})
+
+    await refused(here)
+
+    assert "the nonce is not the one of this sign-in" in capsys.readouterr().out
+
+
+async def test_a_token_that_was_used_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await signed_in(here.client())
+    await there.world(claims=NURSE, same_token=True)
+
+    await refused(here)
+
+    assert "the nonce is not the one of this sign-in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://evil.example", "http://127.0.0.1", None], ids=["other", "near", "none"]
+)
+async def test_another_issuer_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str], issuer: str | None
+) -> None:
+    await there.world(claims={**NURSE, "iss": issuer})
+
+    await refused(here)
+
+    assert "the issuer is another" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("audience", "why"),
+    [
+        ({"aud": "another"}, "the token is meant for somebody else"),
+        ({"aud": None}, "the token is meant for somebody else"),
+        ({"aud": ["another"]}, "the token is meant for somebody else"),
+        ({"aud": ["trygport", "another"]}, "the token was given to another party"),
+        ({"azp": "another"}, "the token was given to another party"),
+    ],
+)
+async def test_a_token_for_somebody_else_is_refused(
+    here: Office,
+    there: Provided,
+    capsys: pytest.CaptureFixture[str],
+    audience: dict[str, Any],
+    why: str,
+) -> None:
+    await there.world(claims={**NURSE, **audience})
+
+    await refused(here)
+
+    assert why in capsys.readouterr().out
+
+
+async def test_a_token_that_is_not_signed_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await there.world(claims=NURSE, alg="none")
+
+    await refused(here)
+
+    assert "the algorithm 'none' is not taken" in capsys.readouterr().out
+
+
+async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await there.world(claims=NURSE, alg="HS256")
+
+    await refused(here)
+
+    assert "the algorithm 'HS256' is not taken" in capsys.readouterr().out
+
+
+async def test_a_token_of_a_key_for_another_algorithm_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await signed_in(here.client())
+    async with httpx2.AsyncClient() as http:
+        keys = (await http.get(f"{there.issuer}/jwks")).json()["keys"]
+    await there.world(claims=NURSE, alg="ES256", kid=keys[0]["kid"])
+
+    await refused(here)
+
+    assert "the key is not for this algorithm" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("times", "why"),
+    [
+        ({"exp": -61}, "the token has expired"),
+        ({"exp": None}, "the token has expired"),
+        ({"iat": -660}, "the token is old"),
+        ({"iat": 120}, "the token is of the future"),
+        ({"iat": None}, "the token is of the future"),
+        ({"nbf": 120}, "the token does not hold yet"),
+    ],
+)
+async def test_a_token_of_another_time_is_refused(
+    here: Office,
+    there: Provided,
+    capsys: pytest.CaptureFixture[str],
+    times: dict[str, int | None],
+    why: str,
+) -> None:
+    now = int(here.clock.now().timestamp())
+    moved = {name: None if one is None else now + one for name, one in times.items()}
+    await there.world(claims={**NURSE, **moved})
+
+    await refused(here)
+
+    assert why in capsys.readouterr().out
+
+
+async def test_a_key_that_the_provider_does_not_have_is_refused_and_asked_for_seldom(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await signed_in(here.client())
+    await there.world(claims=NURSE, kid="made-up")
+    before = await there.asked_for_keys()
+
+    for _ in range(5):
+        await refused(here)
+
+    assert "no key of the provider has the name in the token" in capsys.readouterr().out
+    assert await there.asked_for_keys() - before <= 1
+
+
+async def test_another_providers_key_under_the_right_name_is_refused(
+    here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await there.world(claims=NURSE, signed_by="foreign")
+
+    await refused(here)
+
+    assert "the signature is not the provider's" in capsys.readouterr().out
+
+
+async def test_a_code_opens_once(here: Office) -> None:
+    first, second = here.client(), here.client()
+    back = await at_provider(await left(first))
+    other = await at_provider(await left(second))
+    assert (await first.get("/login/back", params=back)).status_code == 303
+
+    answer = await second.get("/login/back", params={**other, "code": back["code"]})
+
+    assert answer.status_code == 401
+    assert not await is_in(second)
+
+
+async def test_a_state_opens_once(here: Office) -> None:
+    browser = here.client()
+    back = await at_provider(await left(browser))
+    held = dict(browser.cookies)
+    assert (await browser.get("/login/back", params=back)).status_code == 303
+
+    again = here.client(cookies={name: one for name, one in held.items() if "login" in name})
+    answer = await again.get("/login/back", params=back)
+
+    assert answer.status_code == 401
+    assert not await is_in(again)
+
+
+async def test_a_state_is_worth_nothing_after_ten_minutes(here: Office) -> None:
+    browser = here.client()
+    back = await at_provider(await left(browser))
+
+    here.clock.pass_(minutes=10)
+    answer = await browser.get("/login/back", params=back)
+
+    assert answer.status_code == 401
+
+
+async def test_an_answer_is_not_taken_from_a_browser_that_did_not_ask(here: Office) -> None:
+    asked, lured = here.client(), here.client()
+    back = await at_provider(await left(asked))
+
+    lured_answer = await lured.get("/login/back", params=back)
+
+    assert lured_answer.status_code == 401
+    assert not await is_in(lured)
+
+
+async def test_a_browser_with_a_sign_in_of_its_own_takes_no_others_answer(here: Office) -> None:
+    thief, lured = here.client(), here.client()
+    back = await at_provider(await left(thief))
+    await left(lured)
+
+    answer = await lured.get("/login/back", params=back)
+
+    assert answer.status_code == 401
+    assert not await is_in(lured)
+
+
+async def test_an_answer_of_another_provider_is_refused(here: Office) -> None:
+    browser = here.client()
+    back = await at_provider(await left(browser))
+
+    answer = await browser.get("/login/back", params={**back, "iss": "https://evil.example"})
+
+    assert answer.status_code == 401
+    assert not await is_in(browser)
+
+
+async def test_an_answer_that_does_not_say_who_sent_it_is_refused(here: Office) -> None:
+    browser = here.client()
+    back = await at_provider(await left(browser))
+    del back["iss"]
+
+    answer = await browser.get("/login/back", params=back)
+
+    assert answer.status_code == 401
+
+
+async def test_a_session_that_was_planted_is_not_the_one_that_is_opened(here: Office) -> None:
+    await here.login("mallory")
+    planted = here.client(headers={"Accept": "text/html"})
+    await planted.post("/login", data={"login": "mallory", "password": "correct horse battery"})
+    cookie = planted.cookies["trygport"]
+    victim = here.client(cookies={"trygport": cookie})
+
+    await signed_in(victim)
+    mallory = here.client(cookies={"trygport": cookie})
+
+    assert victim.cookies.get("trygport", domain="gateway.local") != cookie
+    assert (await mallory.get("/session")).status_code == 401
+
+
+async def test_the_provider_being_away_is_said_and_lets_nobody_in(
+    fresh_database: OneDatabase, tmp_path: Path, there: Provided
+) -> None:
+    settings = {**there.settings(), "oidc_issuer": "http://127.0.0.1:9"}
+    async with office(fresh_database, tmp_path, pages, **settings) as alone:
+        answer = await alone.client().get("/login/provider")
+
+    assert answer.status_code == 502
+    assert "lukkede dig ikke ind" in answer.text
