@@ -24,6 +24,8 @@ from gateway.api import (
     mapping,
     placements,
     problems,
+    register,
+    register_things,
     roles,
     sessions,
     stream,
@@ -73,6 +75,8 @@ _ROUTERS = (
     sessions.router,
     keys.router,
     mapping.router,
+    register.router,
+    register_things.router,
     roles.router,
 )
 

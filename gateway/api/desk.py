@@ -12,6 +12,7 @@ from gateway.health import Health
 from gateway.reads.live import Live
 from gateway.settings import Settings
 from gateway.store.pool import Pool
+from gateway.store.seal import Seal, of_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,11 @@ class Desk:
     live: Live
     joins: Throttle = field(default_factory=lambda: Throttle(30, timedelta(minutes=1)))
     rate: Rate = field(default_factory=Rate)
+    seal: Seal = field(init=False)
+    """The keys that names are sealed with."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seal", of_settings(self.settings))
 
 
 def desk_of(request: Request) -> Desk:

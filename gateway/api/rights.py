@@ -49,6 +49,7 @@ def writes(*kinds: DataClass) -> Right:
 
 ANYONE = Right(anyone=True)
 SIGNED_IN = Right(signed_in=True)
+_REGISTER = writes("citizen", "identity", "home", "device", "placement")
 _BOARD = reads("alert", "identity")
 
 RIGHTS: Mapping[str, Right] = {
@@ -89,9 +90,31 @@ RIGHTS: Mapping[str, Right] = {
     "GET /alerts/{public}": reads("alert"),
     "POST /alerts/{public}/{move}": writes("alert"),
     "GET /stream": reads("alert"),
-    # Everybody's own looks; of others, for who keeps watch (gateway/reads/log.py, 0009_policies.sql).
+    # Everybody's own looks; of others, for who keeps watch (gateway/reads/log.py, 0009_policies).
     "GET /log": SIGNED_IN,
     "GET /hvem-har-set": SIGNED_IN,
+    "POST /imports": _REGISTER,
+    "GET /imports/{public}": _REGISTER,
+    "POST /imports/{public}/undo": _REGISTER,
+    "GET /register.csv": _REGISTER,
+    "GET /districts": reads("person"),
+    "GET /districts/{public}": reads("person"),
+    "POST /districts": writes("access"),
+    "PUT /districts/{public}": writes("access"),
+    "GET /teams": reads("person"),
+    "GET /teams/{public}": reads("person"),
+    "POST /teams": writes("access"),
+    "PUT /teams/{public}": writes("access"),
+    "GET /people": reads("person"),
+    "GET /people/{public}": reads("person"),
+    "POST /people": writes("person"),
+    "PUT /people/{public}": writes("person"),
+    "GET /citizens": reads("citizen"),
+    "GET /citizens/{public}": reads("citizen"),
+    "POST /citizens": writes("citizen", "identity"),
+    "PUT /citizens/{public}": writes("citizen", "identity"),
+    "GET /homes/{public}": reads("home"),
+    "PUT /homes/{public}": writes("citizen", "home"),
     "GET /homes": reads("home"),
     "POST /homes": writes("citizen", "home"),
     "GET /edges": reads("signal"),

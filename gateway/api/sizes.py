@@ -1,5 +1,6 @@
 """Refuses bodies larger than anything that we are ever sent, before they are read."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -11,7 +12,8 @@ from gateway.api.problems import document
 LARGEST = 64 * 1024
 """Bytes; the largest honest body is a home with ten citizens, some 30 kB."""
 
-_TOO_LARGE = f"A body may have at most {LARGEST} bytes."
+LARGEST_AT: Mapping[str, int] = {"/imports": 2 * 1024 * 1024}
+"""Bytes, where more is honest: a municipality's register as one file."""
 
 
 class Sizes:
@@ -25,8 +27,10 @@ class Sizes:
             await self._app(scope, receive, send)
             return
         told = Headers(scope=scope).get("content-length", "0")
-        if not told.isdecimal() or int(told) > LARGEST:
-            refusal = document(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE, kind="too-large")
+        most = LARGEST_AT.get(scope["path"], LARGEST)
+        too_large = f"A body may have at most {most} bytes."
+        if not told.isdecimal() or int(told) > most:
+            refusal = document(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large, kind="too-large")
             await refusal(scope, receive, send)
             return
         got = 0
@@ -35,8 +39,8 @@ class Sizes:
             nonlocal got
             message = await receive()
             got += len(message.get("body", b""))
-            if got > LARGEST:  # inside the application, which makes a problem document of it
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+            if got > most:  # inside the application, which makes a problem document of it
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
             return message
 
         await self._app(scope, counted, send)
