@@ -16,15 +16,17 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from deploy.runtime.exits import Exit, Stop
 from deploy.world.bench import counting, town
 from deploy.world.bench.copying import connected
 from deploy.world.bench.homes import edge_name
 from deploy.world.bench.legs import Leg, Say, one_after_another, plan_for, shape_for
-from deploy.world.bench.load import Shape
+from deploy.world.bench.load import PER_FRAME, Shape
 from deploy.world.bench.pressing import Pressing
-from deploy.world.bench.rig import Rig, rig
+from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
 from deploy.world.bench.sending import Sending, Sent
 from deploy.world.bench.talking import Talking
+from deploy.world.numbers import zero_or_more
 from deploy.world.receiver import Notice, Receiver
 
 _LEAD, _TAIL = 3.0, 1.0
@@ -74,20 +76,41 @@ class Presses:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be said after `alert`."""
-    parser.add_argument("--background", type=float, default=20_000, help="observations a second")
-    parser.add_argument("--homes", type=int, default=1_000, help="boxes of the background")
-    parser.add_argument("--boxes", type=int, default=200, help="real boxes with a call button")
-    parser.add_argument("--draining", type=int, default=20, help="of them, with a full spool")
-    parser.add_argument("--kept", type=int, default=5_000, help="frames in each full spool")
-    parser.add_argument("--presses", type=int, default=2_000, help="in all")
-    parser.add_argument("--seconds", type=float, default=80.0, help="in which they come")
-    parser.add_argument("--processes", type=int, default=1, help="processes of ingest")
+    parser.add_argument(
+        "--background", type=float, default=20_000, help="observations a second (%(default)s)"
+    )
+    parser.add_argument(
+        "--homes", type=int, default=1_000, help="boxes of the background (%(default)s)"
+    )
+    parser.add_argument(
+        "--boxes", type=int, default=200, help="real boxes with a call button (%(default)s)"
+    )
+    parser.add_argument(
+        "--draining",
+        type=zero_or_more,
+        default=20,
+        help="of them, with a full spool (%(default)s)",
+    )
+    parser.add_argument(
+        "--kept", type=int, default=5_000, help="frames in each full spool (%(default)s)"
+    )
+    parser.add_argument("--presses", type=int, default=2_000, help="in all (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=80.0, help="in which they come (%(default)s)"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="processes of ingest (%(default)s)"
+    )
 
 
 async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """The figures of the whole run."""
+    """The figures of the whole run. Raises Stop when it cannot be, or the disk is too short."""
     words = {name: getattr(arguments, name) for name in Asked.__slots__}
     asked = Asked(**words)
+    if asked.draining > asked.boxes:
+        raise Stop(Exit.USAGE, f"--draining {asked.draining} is more than --boxes {asked.boxes}.")
+    kept = asked.draining * asked.kept * PER_FRAME
+    make_sure_of_room_for(asked.background * asked.seconds + kept)
     async with Receiver() as receiver:
         settings = {"webhook_url": receiver.url, "webhook_secret": receiver.secret}
         async with rig(settings, say=say) as started:

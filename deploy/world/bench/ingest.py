@@ -45,11 +45,19 @@ class _Asked:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be said after `ingest`."""
-    parser.add_argument("--homes", "--boxes", type=int, default=1_000, help="boxes that send")
-    parser.add_argument("--frames", type=int, default=25, help="frames a message")
-    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of the load")
-    parser.add_argument("--batch", type=int, default=2_000, help="rows of one more bare COPY")
-    parser.add_argument("--processes", type=int, default=1, help="processes of ingest")
+    parser.add_argument(
+        "--homes", "--boxes", type=int, default=1_000, help="boxes that send (%(default)s)"
+    )
+    parser.add_argument("--frames", type=int, default=25, help="frames a message (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="seconds of the load (%(default)s)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=2_000, help="rows of one more bare COPY (%(default)s)"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="processes of ingest (%(default)s)"
+    )
     parser.add_argument(
         "--rate", type=float, default=0.0, help="observations a second, not as many as go"
     )

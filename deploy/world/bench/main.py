@@ -14,18 +14,23 @@ from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.process import DidNotStart
 from deploy.world.bench.rig import NotReady
 from deploy.world.bench.talking import HelperFailed
+from deploy.world.numbers import above_zero, at_least_one
 from deploy.world.stack import CommandFailed
 
 BENCHES: Mapping[str, str] = {
     "ingest": "from MQTT to rows that are stored and judged, against bare COPY",
     "alert": "from a press at a box to its notice, while telemetry pours in",
     "growth": "how both change with homes, stored rows and streams, as a table and a picture",
-    "log": "looks that are logged and linked by many at once, against linking inside the request",
     "outage": "a country comes back: its backlog drains while people press",
 }
 """Each benchmark, which is a module here, and what it measures."""
 
 _FAILED = 1
+_NEVER = (
+    *("lost", "duplicated", "findings_missing", "findings_surplus"),
+    *("observations_lost", "observations_duplicated", "notices_surplus"),
+)
+"""What each must be 0, where a benchmark counts it."""
 _TROUBLES = (CommandFailed, DidNotStart, NotReady, HelperFailed)
 
 
@@ -55,7 +60,13 @@ def main(words: Sequence[str] | None = None) -> int:
     if figures is None:
         return _explain("Stopped; nothing is left running.", Exit.INTERRUPTED)
     print(json.dumps(figures, ensure_ascii=False), flush=True)  # noqa: T201 - the answer
-    return 0
+    return _FAILED if is_wrong(figures) else 0
+
+
+def is_wrong(figures: Mapping[str, Any]) -> bool:
+    """Whether anything was lost, doubled, missing or too many, at any point."""
+    points: Sequence[Mapping[str, Any]] = figures.get("points", ())
+    return any(each.get(name) for each in (figures, *points) for name in _NEVER)
 
 
 async def _until_stopped(asked: argparse.Namespace) -> dict[str, Any] | None:
@@ -73,6 +84,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     benches = parser.add_subparsers(dest="bench", metavar="BENCH", required=True)
     for name, what in BENCHES.items():
         sub = benches.add_parser(name, help=what, description=what)
+        # whoever asks for `int` or `float` gets one that a benchmark can be made of
+        sub.register("type", int, at_least_one)
+        sub.register("type", float, above_zero)
         if name in words:
             _bench(name).add_arguments(sub)
     return parser

@@ -22,6 +22,7 @@ from deploy.world.chaos.plan import plan
 from deploy.world.chaos.rounds import play
 from deploy.world.chaos.saboteurs import NAMES
 from deploy.world.chaos.world import World
+from deploy.world.numbers import at_least_one
 
 _MOST_SAID = 20
 _DRILL = "restore"
@@ -84,20 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog="deploy/chaos restore: the drill of a restore from a backup.",
     )
-    parser.add_argument("--rounds", type=_positive, default=12, help="faults (%(default)s)")
+    parser.add_argument("--rounds", type=at_least_one, default=12, help="faults (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of faults and traffic (%(default)s)")
     parser.add_argument("--saboteur", choices=NAMES, help="a part that breaks the promise")
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="an empty folder for logs, records and spools"
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
 
 
 def _in_own_mounts(words: Sequence[str]) -> None:
@@ -119,4 +113,5 @@ if __name__ == "__main__":
         say(stop.sentence)
         sys.exit(stop.code)
     except KeyboardInterrupt:
+        say("Stopped; nothing is left running.")
         sys.exit(Exit.INTERRUPTED)

@@ -23,6 +23,7 @@ from deploy.runtime.services import scratch_folder
 from deploy.runtime.wal import restore
 from deploy.world.chaos.drilled import Count, counted
 from deploy.world.chaos.village import Village
+from deploy.world.numbers import above_zero, at_least_one
 from deploy.world.stack import Stack
 
 SABOTEURS = ("no-epoch", "forget", "no-stream")
@@ -197,11 +198,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a: backup and streamed log; b: the backup alone (%(default)s)",
     )
     parser.add_argument(
-        "--seconds", type=float, help="from the backup to the disaster (a: 75, b: 20)"
+        "--seconds", type=above_zero, help="from the backup to the disaster (a: 75, b: 20)"
     )
-    parser.add_argument("--homes", type=int, default=4, help="homes (%(default)s)")
+    parser.add_argument("--homes", type=at_least_one, default=4, help="homes (%(default)s)")
     parser.add_argument(
-        "--minute", type=float, default=60.0, help="seconds that a minute has (%(default)s)"
+        "--minute", type=above_zero, default=60.0, help="seconds that a minute has (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the traffic (%(default)s)")
     parser.add_argument(

@@ -1,0 +1,59 @@
+"""What cannot be measured or broken is refused before anything is started, and a loss is told."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from deploy.runtime.exits import Exit
+from deploy.world.bench import main as bench
+from deploy.world.chaos import __main__ as chaos
+
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"bench": bench.main, "chaos": chaos.main}
+_ARGPARSE = 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("bench", "ingest", "--homes", "0"), _ARGPARSE, "--homes/--boxes: at least 1"),
+        (("bench", "ingest", "--seconds", "nan"), _ARGPARSE, "--seconds: a finite number above 0"),
+        (("bench", "ingest", "--rate", "-1"), _ARGPARSE, "--rate: a finite number above 0"),
+        (("bench", "ingest", "--batch", "1e3"), _ARGPARSE, "--batch: a whole number, not '1e3'"),
+        (("bench", "alert", "--presses", "0"), _ARGPARSE, "--presses: at least 1"),
+        (("bench", "alert", "--draining", "-1"), _ARGPARSE, "--draining: not below 0"),
+        (("bench", "alert", "--boxes", "5"), Exit.USAGE, "--draining 20 is more than --boxes 5."),
+        (("bench", "alert", "--seconds", "1e9"), Exit.NO_DISK, "Too little room on the disk"),
+        (("bench", "outage", "--hours", "0"), _ARGPARSE, "--hours: a finite number above 0"),
+        (("chaos", "--rounds", "0"), _ARGPARSE, "--rounds: at least 1"),
+        (("chaos", "restore", "--minute", "0"), _ARGPARSE, "--minute: a finite number above 0"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_the_reason(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, why: str
+) -> None:
+    command, *said = words
+
+    with pytest.raises(SystemExit) as end:
+        sys.exit(_COMMANDS[command](said))
+
+    answer, complaints = capsys.readouterr()
+    assert (end.value.code, answer) == (code, "")
+    assert why in complaints
+
+
+@pytest.mark.parametrize(
+    ("figures", "wrong"),
+    [
+        ({"lost": 0, "duplicated": 0, "findings_missing": 0, "p99_ms": 12.0}, False),
+        ({"lost": 0, "duplicated": 1}, True),
+        ({"lost": 0, "observations_lost": 2}, True),
+        ({"points": [{"lost": 0}, {"lost": 0}], "picture": "growth.svg"}, False),
+        ({"points": [{"lost": 0}, {"lost": 1}], "picture": "growth.svg"}, True),
+    ],
+)
+def test_a_benchmark_in_which_something_was_lost_does_not_end_well(
+    figures: dict[str, Any], *, wrong: bool
+) -> None:
+    assert bench.is_wrong(figures) == wrong
