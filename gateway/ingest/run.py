@@ -7,6 +7,7 @@ every call, and each telemetry message goes to one (deploy/decisions/several-ing
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from adapters.frame import LANES
 from gateway.clock import Clock
@@ -59,8 +60,7 @@ async def run(
 ) -> None:
     """Until cancelled. A session and a connection of its own for each lane: calls overtake.
 
-    Another pipeline or sharing is given by tests, to show what happens when it breaks its promise,
-    and a shorter `unsure` (seconds, see contact.py), not to wait for it.
+    Tests give a pipeline or sharing that breaks its promise, or `unsure` seconds (contact.py).
     """
     async with connect(settings, "ingest") as pool, asyncio.TaskGroup() as group:
         urgent = _session(settings, health, "urgent", URGENT)
@@ -79,25 +79,16 @@ async def run(
             broker_since=uptime.since,
             unsure=unsure,
         )
-        for lane, subscriber in zip(LANES, (urgent, bulk), strict=True):
-            worker = pipeline(
-                lane,
-                subscriber=subscriber,
-                pool=pool,
-                known=known,
-                contacts=contacts,
-                clock=clock,
-                health=health,
-                room=room,
-                way=way,
-            )
-            group.create_task(worker.run())
+        worker = partial(pipeline, pool=pool, known=known, contacts=contacts, clock=clock)
+        lanes = [
+            worker(lane, subscriber=subscriber, health=health, room=room, way=way)
+            for lane, subscriber in zip(LANES, (urgent, bulk), strict=True)
+        ]
         states = States(teller, pool, clock, health, contacts=contacts, uptime=uptime)
-        for part in (urgent, teller, room, known, configs, states, contacts, spoken):
+        for part in (*lanes, urgent, teller, room, known, configs, states, contacts, spoken):
             group.create_task(part.run())
-        group.create_task(room.while_there(bulk))
-        group.create_task(keep_a_week(duty, pool, clock))
-        group.create_task(end_hung(pool))
+        for work in (room.while_there(bulk), keep_a_week(duty, pool, clock), end_hung(pool)):
+            group.create_task(work)
 
 
 def broker_of(settings: Settings) -> Broker:
