@@ -101,6 +101,7 @@ async def right(ingest: Parts) -> tuple[list[timedelta], str, set[int]]:
     return [*doors, *record], f"{{[1,{FRAMES + 1})}}", set(range(1, FRAMES + 1))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

@@ -91,6 +91,7 @@ def test_a_night_is_counted_once_and_belongs_to_its_evening(tmp_path: Path) -> N
     }
 
 
+@pytest.mark.slow
 def test_the_shared_recordings_hold_what_their_page_says(shared: Path) -> None:
     events = read_recording(shared / "data" / "tihm_events_shared.csv.gz", zone=LONDON)
     vitals = read_recording(shared / "data" / "tihm_vitals_shared.csv.gz", zone=LONDON)

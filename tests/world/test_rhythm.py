@@ -37,6 +37,7 @@ SENSORS = {
 DAYS = [day(f"home {number}") for number in range(120)]
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_recordings_themselves(shared: Path) -> None:
     """Counted here from the rows, so that a wrong figure cannot agree with itself.
 
