@@ -1,6 +1,7 @@
 """The only door: who is asking, and whether they may."""
 
 import hmac
+from dataclasses import replace
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Annotated
@@ -83,7 +84,8 @@ async def who(request: Request, *, seen: bool = True) -> Caller:
             await _refuse_forgery(request, cookie)
     if found is None:
         raise NotSignedIn
-    return found
+    known = replace(found, seal=desk.seal)
+    return replace(known, name=known.opens(known.name, "person", known.person, "name") or "")
 
 
 def _right(request: Request) -> Right:

@@ -93,7 +93,7 @@ _ALERT = """
            CASE WHEN $2 THEN i.address END AS address,
            CASE WHEN $2 THEN i.phone END AS phone,
            CASE WHEN $2 THEN i.entry END AS entry,
-           p.public AS holder_public,
+           p.id AS holder_id, p.public AS holder_public,
            CASE WHEN $2 THEN COALESCE(NULLIF(s.name, ''), p.login) END AS holder_name
     FROM alert a
     JOIN citizen c ON c.municipality = a.municipality AND c.id = a.citizen
@@ -123,7 +123,7 @@ _FINDINGS = """
     ORDER BY since, id
 """
 _MOVES = """
-    SELECT v.alert, v.move, v.at, v.before, v.after, v.outcome, v.text, p.public,
+    SELECT v.alert, v.move, v.at, v.before, v.after, v.outcome, v.text, p.public, p.id AS person,
            CASE WHEN $3 THEN COALESCE(NULLIF(s.name, ''), p.login) END AS name
     FROM alert_move v
     JOIN person p ON p.municipality = v.municipality AND p.id = v.person
@@ -178,7 +178,12 @@ async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Al
     moves = await db.fetch(_MOVES, caller.municipality, ids, caller.sees_names)
     found, made = _by_alert(findings), _by_alert(moves)
     return [
-        _alert(row, tuple(map(_finding, found[row["id"]])), tuple(map(_move, made[row["id"]])))
+        _alert(
+            caller,
+            row,
+            tuple(map(_finding, found[row["id"]])),
+            tuple(_move(caller, move) for move in made[row["id"]]),
+        )
         for row in rows
     ]
 
@@ -194,10 +199,10 @@ def _finding(row: Row) -> Finding:
     return Finding(**{name: value for name, value in row.items() if name != "alert"})
 
 
-def _move(row: Row) -> Move:
+def _move(caller: Caller, row: Row) -> Move:
     return Move(
         move=row["move"],
-        person=Person(public=row["public"], name=row["name"]),
+        person=_person(caller, row["public"], row["person"], row["name"]),
         at=row["at"],
         before=row["before"],
         after=row["after"],
@@ -206,20 +211,28 @@ def _move(row: Row) -> Move:
     )
 
 
-def _alert(row: Row, findings: tuple[Finding, ...], moves: tuple[Move, ...]) -> Alert:
-    held = row["holder_public"] is not None
+def _person(caller: Caller, public: UUID, number: int, name: str | None) -> Person:
+    return Person(public=public, name=caller.opens(name, "person", number, "name"))
+
+
+def _alert(
+    caller: Caller, row: Row, findings: tuple[Finding, ...], moves: tuple[Move, ...]
+) -> Alert:
+    holder = None
+    if row["holder_public"] is not None:
+        holder = _person(caller, row["holder_public"], row["holder_id"], row["holder_name"])
     return Alert(
         public=row["public"],
         kind=row["kind"],
         state=row["state"],
-        citizen=_citizen(row),
+        citizen=_citizen(caller, row),
         since=row["since"],
         raised=row["raised"],
         late=row["late"],
         remade=row["remade"],
         ended=row["ended"],
         reason=row["reason"],
-        holder=Person(public=row["holder_public"], name=row["holder_name"]) if held else None,
+        holder=holder,
         outcome=row["outcome"],
         outcome_text=row["outcome_text"],
         version=row["version"],
@@ -228,13 +241,16 @@ def _alert(row: Row, findings: tuple[Finding, ...], moves: tuple[Move, ...]) -> 
     )
 
 
-def _citizen(row: Row) -> Citizen:
+def _citizen(caller: Caller, row: Row) -> Citizen:
+    def opened(kept: str | None, column: str) -> str | None:
+        return caller.opens(kept, "citizen", row["citizen"], column)
+
     return Citizen(
         id=row["citizen"],
         public=row["citizen_public"],
-        name=row["citizen_name"],
-        address=row["address"],
-        phone=row["phone"],
-        entry=row["entry"],
+        name=opened(row["citizen_name"], "name"),
+        address=opened(row["address"], "address"),
+        phone=opened(row["phone"], "phone"),
+        entry=opened(row["entry"], "entry"),
         zone=row["zone"],
     )

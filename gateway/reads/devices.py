@@ -1,7 +1,7 @@
 """The devices a caller may see and where they are placed, and what they observed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from itertools import groupby
 from uuid import UUID
@@ -200,7 +200,12 @@ async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Pl
     ids = [row["id"] for row in rows]
     slots = await db.fetch(_SLOTS, caller.municipality, ids)
     planned = {number: list(same) for number, same in groupby(slots, lambda row: row["placement"])}
-    return [Placement(**dict(row), plan=_plan(planned.get(row["id"], ()))) for row in rows]
+    return [_placement(caller, row, _plan(planned.get(row["id"], ()))) for row in rows]
+
+
+def _placement(caller: Caller, row: Row, plan: DosePlan | None) -> Placement:
+    name = caller.opens(row["citizen_name"], "citizen", row["citizen"], "name")
+    return replace(Placement(**dict(row), plan=plan), citizen_name=name)
 
 
 def _plan(rows: Sequence[Row]) -> DosePlan | None:

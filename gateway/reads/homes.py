@@ -73,7 +73,7 @@ async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Ho
         caller.sees_names,
         [row["id"] for row in rows],
     )
-    living = _by_home(residents)
+    living = _by_home(caller, residents)
     return [
         Home(
             public=row["public"],
@@ -86,12 +86,16 @@ async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Ho
     ]
 
 
-def _by_home(rows: Iterable[Row]) -> defaultdict[int, list[Resident]]:
+def _by_home(caller: Caller, rows: Iterable[Row]) -> defaultdict[int, list[Resident]]:
     grouped: defaultdict[int, list[Resident]] = defaultdict(list)
     for row in rows:
-        grouped[row["home"]].append(_resident(row))
+        grouped[row["home"]].append(_resident(caller, row))
     return grouped
 
 
-def _resident(row: Row) -> Resident:
-    return Resident(**{name: value for name, value in row.items() if name != "home"})
+def _resident(caller: Caller, row: Row) -> Resident:
+    opened = {
+        column: caller.opens(row[column], "citizen", row["id"], column)
+        for column in ("name", "address", "phone")
+    }
+    return Resident(id=row["id"], public=row["public"], **opened)

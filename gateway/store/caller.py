@@ -4,9 +4,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from gateway import log
 from gateway.store.rights import ROLES, DataClass, Level, Role, may
+from gateway.store.seal import NO_KEYS, Place, Seal, Unsealable
 
 __all__ = ["ROLES", "Caller", "Role"]
+
+UNREADABLE = "(kan ikke læses)"
+"""Shown for a text that no key opens: a call is told all the same."""
+
+_log = log.get(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,7 @@ class Caller:
     number of this person in this role. `asked` and `purpose` are this
     request's own: when it came by the Clock, and what for. `session` is the open session's
     outside id; `classes` are the only classes of data that a key is for, None without a bound.
+    `seal` opens the names that the database shows this caller.
     """
 
     municipality: int
@@ -32,6 +40,7 @@ class Caller:
     purpose: str = field(default="", compare=False)
     session: UUID | None = field(default=None, compare=False)
     classes: frozenset[str] | None = None
+    seal: Seal = field(default=NO_KEYS, compare=False, repr=False)
 
     @property
     def within(self) -> list[int] | None:
@@ -42,6 +51,16 @@ class Caller:
         """Whether the caller has at least that level in that class of data."""
         within = self.classes is None or kind in self.classes
         return level == "nothing" or (within and may(self.role, kind, level))
+
+    def opens(self, kept: str | None, table: str, row: int, column: str) -> str | None:
+        """A text of the schema identity as people read it; UNREADABLE where no key opens it."""
+        if kept is None:
+            return None
+        try:
+            return self.seal.open(kept, Place(self.municipality, table, row, column))
+        except Unsealable as unsealable:
+            _log.error("a name does not open", why=str(unsealable), row=row)
+            return UNREADABLE
 
     @property
     def sees_names(self) -> bool:

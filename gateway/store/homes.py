@@ -11,6 +11,7 @@ from gateway.store import looks
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.pool import Connection, Pool
+from gateway.store.seal import Place
 
 
 class InTheWay(Exception):
@@ -72,10 +73,15 @@ async def _move_in(
         "VALUES ($1, $2, $3, $4, $5, $6)",
         caller.municipality,
         number,
-        citizen.name,
-        citizen.address,
-        citizen.phone,
-        citizen.entry,
+        *(
+            caller.seal.seal(text, Place(caller.municipality, "citizen", number, column))
+            for column, text in (
+                ("name", citizen.name),
+                ("address", citizen.address),
+                ("phone", citizen.phone),
+                ("entry", citizen.entry),
+            )
+        ),
     )
     await looks.changed(db, caller, "citizen.added", number, now)
 

@@ -102,6 +102,10 @@ class Seal:
         return not kept or kept.startswith(f"{MARK}{self.current}:")
 
 
+NO_KEYS = Seal("", {})
+"""Opens what was never sealed, and nothing else."""
+
+
 def of_settings(settings: Settings) -> Seal:
     """The keys that GATEWAY_IDENTITY_KEY names. Raises BadSetting.
 
