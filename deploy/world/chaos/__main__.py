@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -115,3 +116,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         say("Stopped; nothing is left running.")
         sys.exit(Exit.INTERRUPTED)
+    except Exception:  # noqa: BLE001 - 1 is for what was lost: a count that was not made is none
+        say(traceback.format_exc())
+        sys.exit(Exit.FAULT)
