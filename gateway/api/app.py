@@ -18,6 +18,7 @@ from gateway.api import (
     audit,
     devices,
     edges,
+    emergencies,
     health,
     homes,
     keys,
@@ -25,6 +26,7 @@ from gateway.api import (
     placements,
     problems,
     register,
+    register_repair,
     register_things,
     roles,
     sessions,
@@ -76,8 +78,10 @@ _ROUTERS = (
     keys.router,
     mapping.router,
     register.router,
+    register_repair.router,
     register_things.router,
     roles.router,
+    emergencies.router,
 )
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from gateway.store.asking import NotAllowed
 from gateway.store.pool import DatabaseDown
 
 MEDIA_TYPE = "application/problem+json"
@@ -136,6 +137,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)  # Starlette's own: the router's 404 too
     app.add_exception_handler(DatabaseDown, _database_down)
+    app.add_exception_handler(NotAllowed, _not_allowed)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -188,6 +190,10 @@ def _database_down(_request: Request, _error: Exception) -> Response:
         kind="database-down",
         headers={"Retry-After": "2"},
     )
+
+
+def _not_allowed(_request: Request, _error: Exception) -> Response:
+    return document(HTTPStatus.FORBIDDEN, "This is not yours to change.", kind="forbidden")
 
 
 def _unforeseen(_request: Request, _error: Exception) -> Response:

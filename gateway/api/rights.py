@@ -77,6 +77,9 @@ RIGHTS: Mapping[str, Right] = {
     "POST /sign-in/mapping": writes("access"),
     "DELETE /sign-in/mapping/{public}": writes("access"),
     "GET /sign-in/emergency-accounts": reads("key"),
+    "POST /emergencies": writes("emergency"),
+    "GET /emergencies": reads("emergency"),
+    "POST /emergencies/{public}/follow-up": reads("emergency", "log"),
     "GET /rights": SIGNED_IN,
     "GET /rettigheder": SIGNED_IN,
     "GET /static/{name}": ANYONE,
@@ -125,5 +128,6 @@ RIGHTS: Mapping[str, Right] = {
     "GET /devices/{public}/observations": reads("observation"),
     "POST /devices/{public}/placements": writes("placement"),
     "POST /placements/{public}/end": writes("placement"),
+    "POST /placements/{public}/repair": writes("placement"),
     "PUT /placements/{public}/dose-plan": writes("dose_plan"),
 }

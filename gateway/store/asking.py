@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from asyncpg.exceptions import InsufficientPrivilegeError
+
 from gateway.store.caller import Caller
 from gateway.store.pool import Connection, Pool
 
@@ -15,15 +17,23 @@ _WORDS = """
 """
 
 
+class NotAllowed(Exception):
+    """The policies refuse what the caller wanted to write; nothing was changed."""
+
+
 @asynccontextmanager
 async def asking(pool: Pool, caller: Caller, *, purpose: str = "") -> AsyncGenerator[Connection]:
     """One transaction as this caller: the policies show what is theirs, and nothing else.
 
-    Raises DatabaseDown. Nothing that was changed stays when the block raises.
+    Raises DatabaseDown, and NotAllowed for a row that is not the caller's to write. Nothing that
+    was changed stays when the block raises.
     """
-    async with pool.acquire() as db, db.transaction():
-        await say(db, caller, purpose=purpose)
-        yield db
+    try:
+        async with pool.acquire() as db, db.transaction():
+            await say(db, caller, purpose=purpose)
+            yield db
+    except InsufficientPrivilegeError as refused:
+        raise NotAllowed(str(refused)) from refused
 
 
 async def say(db: Connection, caller: Caller, *, purpose: str = "") -> None:

@@ -32,6 +32,7 @@ DataClass = Literal[
     "log",
     "key",
     "workload",
+    "emergency",
     "operation",
 ]
 CLASSES: tuple[DataClass, ...] = get_args(DataClass)
@@ -145,6 +146,8 @@ _OF_CLASS: Mapping[DataClass, Mapping[Role, Level]] = {
         "leader": "reading",
         "robot": "reading",
     },
+    # a citizen outside one's districts, opened for an hour with a reason; a leader follows it up
+    "emergency": {"staff": "all", "clinical_owner": "all", "leader": "reading"},
     # how the gateway itself is doing
     "operation": {"administrator": "reading", "robot": "reading"},
 }

@@ -26,6 +26,7 @@ CLASS: Mapping[DataClass, str] = {
     "log": "Hvem har set hvem",
     "key": "API-nøgler og nødkonti",
     "workload": "Arbejdsmængde",
+    "emergency": "Nødåbning af en borger",
     "operation": "Driften af Trygport",
 }
 LEVEL: Mapping[Level, str] = {

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from asyncpg.exceptions import InsufficientPrivilegeError, IntegrityConstraintViolationError
 
-from gateway.store.asking import asking
+from gateway.store.asking import NotAllowed, asking
 from gateway.store.caller import ROLES, Caller, Role
 from gateway.store.pool import Connection, Pool, Row
 from tests.gateway.office import START, Flat, Office
@@ -237,7 +237,7 @@ class _TakenBack(Exception):
 async def _rows_of(pool: Pool, who: Caller | None, statement: str) -> int:
     """How many rows the statement finds; what it changed is taken back."""
     rows = 0
-    with contextlib.suppress(_TakenBack, InsufficientPrivilegeError):
+    with contextlib.suppress(_TakenBack, NotAllowed, InsufficientPrivilegeError):
         async with nobody(pool) if who is None else asking(pool, who) as db:
             try:
                 rows = int((await db.execute(statement)).rsplit(" ", 1)[1])

@@ -109,10 +109,12 @@ class Ask:
     of_citizen: bool = True
     form: bool = False
     csv: str = ""
+    both: bool = False
 
 
 LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens"})
 """Whoever asks for one of these gets their own, which may be none."""
+EMERGENCY = {"citizen": "{citizen}", "reason": "Vagten i Syd svarer ikke"}
 FILE = "distrikt,bolig,borger,adresse\nNord,{home},{citizen},Havnegade 8\n"
 LOGGED: Mapping[str, Ask] = {
     "GET /": Ask(by=None, path="/"),
@@ -125,6 +127,13 @@ LOGGED: Mapping[str, Ask] = {
     "GET /alerts/{public}": Ask(by="staff", path="/alerts/{alert}"),
     "POST /alerts/{public}/{move}": Ask(by="staff", path="/alerts/{alert}/take"),
     "GET /stream": Ask(by="staff", path="/stream", of_citizen=False),
+    "POST /emergencies": Ask(by="staff", path="/emergencies", body=EMERGENCY),
+    "GET /emergencies": Ask(by="staff", path="/emergencies?opened={emergency}"),
+    "POST /emergencies/{public}/follow-up": Ask(
+        by="leader",
+        path="/emergencies/{emergency}/follow-up",
+        body={"text": "Talt med Anna om det"},
+    ),
     "GET /log": Ask(by="auditor", path="/log?citizen={citizen}"),
     "GET /hvem-har-set": Ask(by="auditor", path="/hvem-har-set?citizen={citizen}"),
     "GET /homes": Ask(by="planner", path="/homes"),
@@ -155,6 +164,12 @@ LOGGED: Mapping[str, Ask] = {
         body={"citizen": "{citizen}", "role": "door", "room": "Entré"},
     ),
     "POST /placements/{public}/end": Ask(by="planner", path="/placements/{placement}/end", body={}),
+    "POST /placements/{public}/repair": Ask(
+        by="planner",
+        path="/placements/{placement}/repair",
+        body={"citizen": "{neighbour}", "reason": "byttet om ved opsætningen"},
+        both=True,
+    ),
     "PUT /placements/{public}/dose-plan": Ask(
         by="planner",
         path="/placements/{placement}/dose-plan",
@@ -235,7 +250,10 @@ async def test_a_route_of_a_citizens_data_leaves_a_row(scene: Scene, way: str) -
         assert row["at"] == START
     whose = {row["citizen"] for row in rows}
     new = await scene.here.owner.fetchval("SELECT max(id) FROM citizen")
-    assert whose == ({new} if ask.of_citizen else {None}), way
+    if ask.both:
+        assert whose == {scene.flat.citizen, new}, way
+    else:
+        assert whose == ({new} if ask.of_citizen else {None}), way
 
 
 async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask) -> int:
@@ -248,10 +266,15 @@ async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask)
         "home": scene.flat.home_public,
         "district": await scene.here.owner.fetchval("SELECT public FROM district LIMIT 1"),
     }
+    if ask.both:
+        names["neighbour"] = (await scene.here.flat(name="Bo")).citizen_public
     if "{imported}" in ask.path:
         planner, said = await scene.as_("planner"), FILE.format(**names)
         done = await planner.post("/imports", content=said.encode())
         names["imported"] = done.json()["id"]
+    if "{emergency}" in ask.path:
+        staff, wanted = await scene.as_("staff"), {**EMERGENCY, "citizen": str(names["citizen"])}
+        names["emergency"] = (await staff.post("/emergencies", json=wanted)).json()["id"]
     path = ask.path.format(**names)
     if path == "/stream":
         return await opened(client, path)

@@ -45,7 +45,8 @@ CREATE POLICY led ON emergency FOR SELECT TO trygport_api
     USING (municipality = my_municipality() AND (SELECT my_level('log')) >= 2
            AND my_district(district));
 CREATE POLICY followed ON emergency FOR UPDATE TO trygport_api
-    USING (municipality = my_municipality() AND my_role() = 'leader' AND my_district(district)
+    USING (municipality = my_municipality() AND (SELECT my_level('emergency')) >= 2
+           AND (SELECT my_level('log')) >= 2 AND my_district(district)
            AND person <> my_person())
     WITH CHECK (municipality = my_municipality() AND followed_by = my_person());
 
@@ -58,7 +59,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
            least(end_at, at + interval '60 minutes')
     FROM citizen c
     WHERE c.municipality = my_municipality() AND c.public = wanted
-      AND my_role() IN ('staff', 'clinical_owner') AND my_classes() IS NULL
+      AND my_level('emergency') = 3 AND my_classes() IS NULL
     RETURNING public, citizen
 $$;
 
