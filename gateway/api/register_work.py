@@ -44,7 +44,7 @@ class Work:
         self, name: things.Name, after: UUID | None, limit: int
     ) -> tuple[list[Item], UUID | None]:
         """The things, and what to give as `after` for the following ones."""
-        async with self._asking() as db:
+        async with self.asking() as db:
             found = await things.listed(
                 db, self.caller, self.desk.seal, name, after=after, limit=limit + 1
             )
@@ -56,7 +56,7 @@ class Work:
 
     async def show(self, name: things.Name, public: UUID) -> dict[str, Any]:
         """One thing, with its ETag. Raises NotFound."""
-        async with self._asking() as db:
+        async with self.asking() as db:
             item = await things.one(db, self.caller, self.desk.seal, name, public)
             if name in {"citizen", "home"}:
                 seen = await things.citizens_of(db, self.caller, name, item.number)
@@ -65,7 +65,7 @@ class Work:
 
     async def add(self, name: things.Name, wanted: BaseModel) -> dict[str, Any]:
         """A new thing, with its address and its ETag. Raises NotFound, Conflict and Problem 422."""
-        async with self._asking() as db:
+        async with self.asking() as db:
             public = await things.add(db, self.caller, self.desk.seal, name, wanted.model_dump())
             item = await self._written(db, name, public, "added")
         self.answer.headers["Location"] = f"/{_PATHS[name]}/{public}"
@@ -80,7 +80,7 @@ class Work:
         return item
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncGenerator[Connection]:
+    async def asking(self) -> AsyncGenerator[Connection]:
         """A transaction as the caller, its refusals as problems."""
         try:
             async with asking(self.desk.pool, self.caller) as db:
@@ -115,7 +115,7 @@ class Edit(Work):
 
     async def change(self, name: things.Name, public: UUID, wanted: BaseModel) -> dict[str, Any]:
         """The thing as it is wanted. Raises NotFound, Conflict and Problem 412 and 422."""
-        async with self._asking() as db:
+        async with self.asking() as db:
             await things.change(
                 db,
                 self.caller,
