@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
+import asyncpg
+
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.process import DidNotStart
 from deploy.world.bench.rig import NotReady
@@ -25,13 +27,17 @@ BENCHES: Mapping[str, str] = {
 }
 """Each benchmark, which is a module here, and what it measures."""
 
-_FAILED = 1
+_LOST = 1
 _NEVER = (
     *("lost", "duplicated", "findings_missing", "findings_surplus"),
     *("observations_lost", "observations_duplicated", "notices_surplus"),
 )
 """What each must be 0, where a benchmark counts it."""
-_TROUBLES = (CommandFailed, DidNotStart, NotReady, HelperFailed)
+_TROUBLES = (
+    *(CommandFailed, DidNotStart, NotReady, HelperFailed),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
+)
+"""What a full disk or a part that ended look like from here: then nothing was measured."""
 
 
 class Bench(Protocol):
@@ -56,11 +62,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except Stop as stop:
         return _explain(stop.sentence, stop.code)
     except _TROUBLES as trouble:
-        return _explain(str(trouble), _FAILED)
+        return _explain(f"{type(trouble).__name__}: {trouble}", Exit.FAULT)
     if figures is None:
         return _explain("Stopped; nothing is left running.", Exit.INTERRUPTED)
     print(json.dumps(figures, ensure_ascii=False), flush=True)  # noqa: T201 - the answer
-    return _FAILED if is_wrong(figures) else 0
+    return _LOST if is_wrong(figures) else 0
 
 
 def is_wrong(figures: Mapping[str, Any]) -> bool:
