@@ -112,7 +112,7 @@ class Ask:
     both: bool = False
 
 
-LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens"})
+LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens", "/emergencies"})
 """Whoever asks for one of these gets their own, which may be none."""
 EMERGENCY = {"citizen": "{citizen}", "reason": "Vagten i Syd svarer ikke"}
 FILE = "distrikt,bolig,borger,adresse\nNord,{home},{citizen},Havnegade 8\n"
