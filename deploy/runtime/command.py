@@ -38,6 +38,9 @@ WHOLE = (
 )
 """How the whole suite runs: most tests wait more than they work, so two files go at a time."""
 
+_BY_SIGNAL = 128
+"""Added to a signal's number, it is the exit code of what that signal has ended, as in a shell."""
+
 
 def set_up(*, for_long_tests: bool = False) -> None:
     """Make the runtime folder complete; quick and without network when it is.
@@ -78,10 +81,16 @@ def told(job: Callable[[], int]) -> int:
 
 
 def test(arguments: Sequence[str]) -> int:
-    """Every check, then pytest with the arguments; pytest's own exit code comes first."""
+    """Every check, then pytest with the arguments; pytest's own exit code comes first.
+
+    Interrupted, it ends with the check or the tests that were running.
+    """
     set_up(for_long_tests="--long" in arguments)
-    commands = dict(CHECKS) | tests(arguments)
-    checked = {name: _timed(command) for name, command in commands.items()}
+    checked = dict[str, tuple[int, float]]()
+    for name, command in (dict(CHECKS) | tests(arguments)).items():
+        checked[name] = _timed(command)
+        if checked[name][0] > _BY_SIGNAL:
+            break
     say("")
     for name, (code, seconds) in checked.items():
         say(f"  {name}: {'passed' if code == 0 else f'FAILED (exit code {code})'}, {seconds:.1f} s")
@@ -159,6 +168,7 @@ def _run(command: Sequence[str]) -> int:
     """Run to the end, also through Ctrl-C: the terminal tells the tool itself, which cleans up."""
     temporary = RUNTIME / "cache" / "pytest-folders"
     temporary.mkdir(parents=True, exist_ok=True)
+    heard = list[int]()
     child = subprocess.Popen(
         # should we be killed, the tool is told, and with it goes what it started
         ["setpriv", "--pdeathsig", "TERM", *command],
@@ -167,6 +177,7 @@ def _run(command: Sequence[str]) -> int:
     )
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
         if number != signal.SIGINT:
             child.send_signal(number)
 
@@ -175,7 +186,9 @@ def _run(command: Sequence[str]) -> int:
     code = child.wait()
     for number, handler in before.items():
         signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
+    if heard:
+        return _BY_SIGNAL + heard[0]
+    return code if code >= 0 else _BY_SIGNAL - code
 
 
 if __name__ == "__main__":
