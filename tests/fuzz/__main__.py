@@ -20,8 +20,10 @@ from typing import Any, Self
 import hypothesis
 from hypothesis import Phase, given, settings
 
+from deploy.runtime.exits import Exit
 from deploy.runtime.paths import RUNTIME
 from deploy.runtime.services import Database, OneDatabase, scratch_folder
+from deploy.world.numbers import above_zero
 from gateway import log
 from gateway.store.migrate import migrate
 from tests.fuzz import hostile, stream
@@ -37,20 +39,21 @@ _CHUNK, _STREAM_CHUNK = 500, 50
 def main(words: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
     arguments = _arguments(words)
+    kept = _read(arguments.replay) if arguments.replay is not None else ("", None)
     log.set_up("ERROR")
     with ExitStack() as stack:
         targets = dict(TARGETS)
         if arguments.target is None or STREAM in arguments.target:
             targets[STREAM] = _stream(stack)
         if arguments.replay is not None:
-            return _replay(targets, arguments.replay)
+            return _replay(targets, *kept)
         wanted = {name: targets[name] for name in arguments.target or reversed(targets)}
         return _fuzz(wanted, arguments.minutes, arguments.seed)
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./deploy/fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=above_zero, default=10.0, help="10 if not said")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311 - no secret
     parser.add_argument(
         "--target", action="append", choices=[*TARGETS, STREAM], help="all, if none is named"
@@ -60,14 +63,17 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _fuzz(targets: Mapping[str, Target], minutes: float, seed: int) -> int:
-    """Each target in turn, by rounds, until the time is over; one that failed is left out."""
+    """Each target in turn, by rounds, until the time is over; one that failed is left out.
+
+    Every one has its first turn, however short the time.
+    """
     end = time.monotonic() + minutes * 60
     executions = dict.fromkeys(targets, 0)
     failed: dict[str, str] = {}
     rounds = 0
     while time.monotonic() < end and len(failed) < len(targets):
         for name, target in targets.items():
-            if name not in failed and time.monotonic() < end:
+            if name not in failed and (rounds == 0 or time.monotonic() < end):
                 done, file = _chunk(target, seed + rounds)
                 executions[name] += done
                 if file is not None:
@@ -124,8 +130,20 @@ def _keep(name: str, said: Any) -> Path:
     return file
 
 
-def _replay(targets: Mapping[str, Target], file: Path) -> int:
-    name, said = ast.literal_eval(file.read_text())
+def _read(file: Path) -> tuple[str, Any]:
+    """The target and the input of one that was kept. Ends the command if there is none."""
+    try:
+        name, said = ast.literal_eval(file.read_text())
+    except (OSError, ValueError, SyntaxError, TypeError) as why:
+        print(f"./deploy/fuzz: {file} is not an input that was kept: {why}", file=sys.stderr)  # noqa: T201
+        sys.exit(Exit.USAGE)
+    if name not in {*TARGETS, STREAM}:
+        print(f"./deploy/fuzz: {file}: no target is called {name!r}", file=sys.stderr)  # noqa: T201
+        sys.exit(Exit.USAGE)
+    return name, said
+
+
+def _replay(targets: Mapping[str, Target], name: str, said: Any) -> int:
     targets[name].withstand(said)
     _say(f"{name}: withstood")
     return 0
@@ -178,4 +196,8 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # noqa: T201
+        sys.exit(Exit.INTERRUPTED)
