@@ -112,9 +112,11 @@ class Ask:
     both: bool = False
 
 
-LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens", "/emergencies"})
+LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens"})
 """Whoever asks for one of these gets their own, which may be none."""
 EMERGENCY = {"citizen": "{citizen}", "reason": "Vagten i Syd svarer ikke"}
+PREPARED = ("{imported}", "emergenc")
+"""Asked for what was made just before by somebody who may, which leaves rows of its own."""
 FILE = "distrikt,bolig,borger,adresse\nNord,{home},{citizen},Havnegade 8\n"
 LOGGED: Mapping[str, Ask] = {
     "GET /": Ask(by=None, path="/"),
@@ -308,7 +310,7 @@ async def test_a_refused_request_changes_nothing_in_the_log(scene: Scene) -> Non
     stranger = await scene.here.as_("staff", within="Næstved")
 
     for way, ask in LOGGED.items():
-        if ask.by and ask.path not in LISTS and "{imported}" not in ask.path:
+        if ask.by and ask.path not in LISTS and not any(name in ask.path for name in PREPARED):
             status = await asked(scene, stranger, way.partition(" ")[0], ask)
             assert status in {403, 404}, way
 
