@@ -43,8 +43,8 @@ class Stream:
     async def withstand(self, said: Sequence[Message]) -> None:
         """Take them, then a good press; raises if it is not stored in time or anything failed."""
         for lane, pipeline in self._lanes.items():
-            mine = [one for one in said if one[0] == lane or (one[0], lane) == ("state", "urgent")]
-            await pipeline.store([_delivery(*one) for one in mine])
+            await pipeline.store([_delivery(*one) for one in said if one[0] == lane])
+        await self._ingest.states.take([_delivery(*one) for one in said if one[0] == "state"])
         self._counter += 1
         good = batch([press(self._counter)])
         before = time.process_time()
