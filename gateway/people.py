@@ -127,6 +127,7 @@ async def _add(db: Connection, arguments: argparse.Namespace, settings: Settings
         role=arguments.role,
         districts=districts or None,
         password_hash=None if password is None else await hash_password(password),
+        seal=of_settings(settings),
     )
     if password is None:
         return await _new_key(db, arguments, where, access, _now(settings))

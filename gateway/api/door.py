@@ -11,11 +11,12 @@ from gateway.api.access import (
     client_address,
     cookie_name,
     from_our_own_page,
+    too_many,
 )
 from gateway.api.desk import Desk
 from gateway.api.problems import Problem
 from gateway.api.sign_in import SignIn
-from gateway.api.throttle import Throttle, TooOften
+from gateway.api.throttle import Rate, Throttle, TooOften
 from gateway.oidc.provider import ProviderDown
 from gateway.oidc.token import Untrusted
 from gateway.store import sessions
@@ -57,12 +58,17 @@ class Limits:
         ]
 
 
+_DEPARTURES_A_MINUTE = 300
+"""From one address to the provider: a whole town hall may stand behind it when a shift begins."""
+
+
 class Door:
     """What the screens are given instead of knowing this room: see `gateway.web.door`."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._limits = Limits()
+        self._departures = Rate()
         self._sign_in = SignIn(desk)
 
     @property
@@ -113,8 +119,15 @@ class Door:
             await self.leave(request)
         return cookie
 
-    async def depart(self) -> tuple[str, str] | None:
-        """The provider's address, and the word that the browser must keep; None: not now."""
+    async def depart(self, request: Request) -> tuple[str, str] | None:
+        """The provider's address, and the word that the browser must keep; None: not now.
+
+        Raises Problem 429: whoever has not signed in fills no table of ours.
+        """
+        try:
+            self._departures.take(client_address(request), self.now(), most=_DEPARTURES_A_MINUTE)
+        except TooOften as wait:
+            raise too_many(wait) from None
         try:
             return await self._sign_in.depart()
         except (Untrusted, ProviderDown) as why:

@@ -9,8 +9,9 @@ from gateway.oidc.flow import Attempt, attempt
 from gateway.oidc.provider import Client, Provider
 from gateway.oidc.token import Identity, Untrusted
 from gateway.settings import Settings
-from gateway.store import seal, sessions
+from gateway.store import sessions
 from gateway.store.arrivals import arrived, begun, taken
+from gateway.store.seal import Place
 from gateway.store.secrets import digest, password_fits
 from gateway.store.sessions import Account
 from gateway.store.totp import matching_step
@@ -66,9 +67,8 @@ class SignIn:
             if self._desk.settings.production:
                 _log.warning("a sign-in without a second factor", person=account.person)
             return not self._desk.settings.production
-        keys = seal.of_settings(self._desk.settings)
-        place = seal.Place(account.municipality, "second_factor", account.person, "secret")
-        secret = keys.open_bytes(account.second_factor, place)
+        place = Place(account.municipality, "second_factor", account.person, "secret")
+        secret = self._desk.seal.open_bytes(account.second_factor, place)
         step = matching_step(secret, code, now, after=account.last_step or 0)
         return step is not None and await sessions.take_step(self._desk.pool, account, step)
 
@@ -101,7 +101,9 @@ class SignIn:
         return await self._session(found, now)
 
     async def _session(self, found: Identity, now: datetime) -> str:
-        account = await arrived(self._desk.pool, self._desk.settings.oidc_municipality, found, now)
+        account = await arrived(
+            self._desk.pool, self._desk.settings.oidc_municipality, found, now, self._desk.seal
+        )
         if account is None:
             raise Untrusted("no role is given by these claims, or the person has left")
         return await sessions.open_session(

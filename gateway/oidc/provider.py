@@ -1,9 +1,11 @@
 """The municipality's sign-in provider: what it says of itself, its keys, and codes for tokens."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, cast
@@ -142,7 +144,7 @@ class Provider:
         pair = (quote(self._client.client_id, safe=""), quote(secret, safe=""))
         try:
             async with httpx2.AsyncClient(
-                timeout=_SECONDS, follow_redirects=False, trust_env=False
+                timeout=_SECONDS, follow_redirects=False, trust_env=False, verify=_tls()
             ) as http:
                 answer = await http.request(
                     method,
@@ -154,6 +156,12 @@ class Provider:
         except httpx2.HTTPError as fault:
             raise ProviderDown(f"{type(fault).__name__} from {urlsplit(address).netloc}") from fault
         return _object(answer)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Read once: the machine's authorities take longer to read than the provider to answer."""
+    return ssl.create_default_context()
 
 
 def _object(answer: httpx2.Response) -> Mapping[str, Any]:

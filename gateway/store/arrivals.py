@@ -10,6 +10,7 @@ from gateway.oidc.token import Identity
 from gateway.store.asking import asking
 from gateway.store.caller import Caller, Role
 from gateway.store.pool import Connection, Pool
+from gateway.store.seal import Place, Seal
 from gateway.store.secrets import digest
 
 
@@ -44,30 +45,26 @@ class Line:
 
 async def begun(pool: Pool, made: Attempt, now: datetime) -> None:
     """Keep an attempt until it comes back. Sweeps those away that never did."""
-    await pool.execute("DELETE FROM oidc_login WHERE expires <= $1", now)
     await pool.execute(
-        "INSERT INTO oidc_login (state, browser, nonce, verifier, expires) "
-        "VALUES ($1, $2, $3, $4, $5)",
+        "SELECT begin_login($1, $2, $3, $4, $5, $6)",
         digest(made.state),
         digest(made.browser),
         made.nonce,
         made.verifier,
+        now,
         now + LOGIN_LIFE,
     )
 
 
 async def taken(pool: Pool, state: str, now: datetime) -> Underway | None:
     """The attempt with this state, which is taken out: of two that ask at once, one has it."""
-    row = await pool.fetchrow(
-        "DELETE FROM oidc_login WHERE state = $1 AND expires > $2 "
-        "RETURNING browser, nonce, verifier",
-        digest(state),
-        now,
-    )
+    row = await pool.fetchrow("SELECT * FROM take_login($1, $2)", digest(state), now)
     return None if row is None else Underway(**dict(row))
 
 
-async def arrived(pool: Pool, municipality: str, found: Identity, now: datetime) -> Entered | None:
+async def arrived(
+    pool: Pool, municipality: str, found: Identity, now: datetime, seal: Seal
+) -> Entered | None:
     """The person whom the provider means, with the roles that the claims give now.
 
     Roles that they give no longer end, with their sessions. None: no role, or the person has left.
@@ -86,8 +83,12 @@ async def arrived(pool: Pool, municipality: str, found: Identity, now: datetime)
     if row is None:
         return None
     entered = Entered(**dict(row))
+    place = Place(entered.municipality, "person", entered.person, "name")
     await pool.execute(
-        "SELECT name_person($1, $2, $3)", entered.municipality, entered.person, found.name
+        "SELECT name_person($1, $2, $3)",
+        entered.municipality,
+        entered.person,
+        seal.seal(found.name, place),
     )
     return entered
 

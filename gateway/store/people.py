@@ -9,6 +9,7 @@ from asyncpg.exceptions import UniqueViolationError
 
 from gateway.store.caller import ROLES, Role
 from gateway.store.pool import Connection
+from gateway.store.seal import Place, Seal
 
 Sealing = Callable[[int, int], bytes]
 
@@ -66,8 +67,12 @@ async def add_person(
     role: Role,
     districts: Sequence[int] | None,
     password_hash: str | None,
+    seal: Seal | None = None,
 ) -> tuple[UUID, int]:
-    """A person in a role: the outside id, and the number of the access. Raises LoginTaken."""
+    """A person in a role: the outside id, and the number of the access. Raises LoginTaken.
+
+    The name is kept as `seal` seals it; without keys as it is, until `gateway seal`.
+    """
     if role not in ROLES:
         raise ValueError(f"no role is called {role!r}")
     async with db.transaction():
@@ -86,7 +91,7 @@ async def add_person(
             "INSERT INTO identity.person (municipality, person, name) VALUES ($1, $2, $3)",
             municipality,
             person["id"],
-            name,
+            seal.seal(name, Place(municipality, "person", person["id"], "name")) if seal else name,
         )
         access = await db.fetchval(
             "INSERT INTO access (municipality, person, role, districts) VALUES ($1, $2, $3, $4) "

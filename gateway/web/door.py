@@ -40,7 +40,7 @@ class Door(Protocol):
         """The cookie of a new session, or None: unknown and wrong are one answer."""
         ...
 
-    async def depart(self) -> tuple[str, str] | None:
+    async def depart(self, request: Request) -> tuple[str, str] | None:
         """The provider's address, and the word that the browser must keep; None: not now."""
         ...
 

@@ -54,7 +54,7 @@ def add_login(router: APIRouter, door: Door) -> None:
 def _add_provider(router: APIRouter, door: Door) -> None:
     @router.get("/login/provider")
     async def depart(request: Request) -> Response:
-        going = await door.depart()
+        going = await door.depart(request)
         if going is None:
             return _asked(door, HTTPStatus.BAD_GATEWAY, PROVIDER_REFUSED)
         address, browser = going

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import pytest
 
 from deploy.runtime.paths import ROOT
 from deploy.runtime.ports import answers
@@ -36,15 +37,15 @@ class Provided:
 
     async def world(self, **world: Any) -> None:
         """Who signs in, and what is wrong with the tokens: see deploy/world/provider.py."""
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(verify=False) as http:
             (await http.put(f"{self.issuer}/world", json=world)).raise_for_status()
 
     async def rotate(self) -> None:
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(verify=False) as http:
             (await http.post(f"{self.issuer}/world/rotate")).raise_for_status()
 
     async def asked_for_keys(self) -> int:
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(verify=False) as http:
             answer = await http.get(f"{self.issuer}/world")
         return int(answer.json()["asked_for_keys"])
 
@@ -74,7 +75,7 @@ async def left(browser: httpx2.AsyncClient) -> str:
 
 async def at_provider(address: str) -> dict[str, str]:
     """What the provider sends the browser back with."""
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(verify=False) as http:
         answer = await http.get(address)
     assert answer.status_code == 303, answer.text
     return {
@@ -100,3 +101,8 @@ async def mapped(here: Office, value: str, role: str, *districts: str) -> None:
         role,
         numbers or None,
     )
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was logged: on standard output, or as a command's log on standard error."""
+    return "".join(capsys.readouterr())

@@ -56,6 +56,7 @@ async def test_a_route_without_a_line_is_shut_for_everybody(here: Office) -> Non
     assert {answer.status_code for answer in answers} == {403}
 
 
+@pytest.mark.slow
 async def test_no_role_comes_through_a_line_that_is_not_its_own(here: Office) -> None:
     programs = {role: await here.as_(role) for role in ROLES}
     nobody = here.client()

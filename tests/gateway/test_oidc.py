@@ -1,5 +1,6 @@
 """Signing in by the municipality's provider: a real one comes in, and each forgery stays out."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,11 @@ from tests.gateway.provided import (
     left,
     mapped,
     provider,
+    said,
     signed_in,
 )
 
+pytestmark = pytest.mark.slow  # the provider is a process, which must start first
 NURSE = {"groups": ["nurses", "canteen"], "name": "Anna Holm", "preferred_username": "Anna"}
 
 
@@ -99,6 +102,46 @@ async def word(browser: httpx2.AsyncClient) -> dict[str, str]:
     return {"X-CSRF-Token": page.partition('name="csrf" value="')[2][:64]}
 
 
+async def test_of_several_lines_for_one_role_the_districts_are_added_up(
+    here: Office, there: Provided
+) -> None:
+    await mapped(here, "south", "staff", "Syd", "Vest")
+    await there.world(claims={**NURSE, "groups": ["nurses", "south"]})
+    browser = here.client()
+
+    await signed_in(browser)
+
+    assert (await browser.get("/session")).json()["roles"] == [
+        {"role": "staff", "districts": ["Nord", "Syd", "Vest"]}
+    ]
+
+
+async def test_two_browsers_that_come_first_at_once_are_one_person(here: Office) -> None:
+    browsers = [here.client(), here.client(), here.client()]
+    backs = [await at_provider(await left(browser)) for browser in browsers]
+
+    answers = await asyncio.gather(
+        *(
+            browser.get("/login/back", params=back)
+            for browser, back in zip(browsers, backs, strict=True)
+        )
+    )
+
+    assert [answer.status_code for answer in answers] == [303] * 3
+    assert await here.owner.fetchval("SELECT count(*) FROM person") == 1
+    assert await here.owner.fetchval("SELECT count(*) FROM session") == 3
+
+
+async def test_who_never_comes_back_fills_no_table(here: Office) -> None:
+    browser = here.client()
+    codes = [(await browser.get("/login/provider")).status_code for _ in range(301)]
+    here.clock.pass_(minutes=10)
+    await left(here.client())
+
+    assert codes == [303] * 300 + [429]
+    assert await here.owner.fetchval("SELECT count(*) FROM oidc_login") == 1
+
+
 async def test_without_a_role_in_the_table_nobody_comes_in(here: Office, there: Provided) -> None:
     await there.world(claims={"groups": ["canteen"]})
     browser = here.client()
@@ -175,7 +218,7 @@ async def test_a_token_for_another_sign_in_is_refused(
 
     await refused(here)
 
-    assert "the nonce is not the one of this sign-in" in capsys.readouterr().out
+    assert "the nonce is not the one of this sign-in" in said(capsys)
 
 
 async def test_a_token_without_a_nonce_is_refused(
@@ -185,7 +228,7 @@ async def test_a_token_without_a_nonce_is_refused(
 
     await refused(here)
 
-    assert "the nonce is not the one of this sign-in" in capsys.readouterr().out
+    assert "the nonce is not the one of this sign-in" in said(capsys)
 
 
 async def test_a_token_that_was_used_is_refused(
@@ -196,7 +239,7 @@ async def test_a_token_that_was_used_is_refused(
 
     await refused(here)
 
-    assert "the nonce is not the one of this sign-in" in capsys.readouterr().out
+    assert "the nonce is not the one of this sign-in" in said(capsys)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +252,7 @@ async def test_another_issuer_is_refused(
 
     await refused(here)
 
-    assert "the issuer is another" in capsys.readouterr().out
+    assert "the issuer is another" in said(capsys)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +276,7 @@ async def test_a_token_for_somebody_else_is_refused(
 
     await refused(here)
 
-    assert why in capsys.readouterr().out
+    assert why in said(capsys)
 
 
 async def test_a_token_that_is_not_signed_is_refused(
@@ -243,7 +286,7 @@ async def test_a_token_that_is_not_signed_is_refused(
 
     await refused(here)
 
-    assert "the algorithm 'none' is not taken" in capsys.readouterr().out
+    assert "the algorithm 'none' is not taken" in said(capsys)
 
 
 async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
@@ -253,20 +296,20 @@ async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
 
     await refused(here)
 
-    assert "the algorithm 'HS256' is not taken" in capsys.readouterr().out
+    assert "the algorithm 'HS256' is not taken" in said(capsys)
 
 
 async def test_a_token_of_a_key_for_another_algorithm_is_refused(
     here: Office, there: Provided, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await signed_in(here.client())
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(verify=False) as http:
         keys = (await http.get(f"{there.issuer}/jwks")).json()["keys"]
     await there.world(claims=NURSE, alg="ES256", kid=keys[0]["kid"])
 
     await refused(here)
 
-    assert "the key is not for this algorithm" in capsys.readouterr().out
+    assert "the key is not for this algorithm" in said(capsys)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +336,7 @@ async def test_a_token_of_another_time_is_refused(
 
     await refused(here)
 
-    assert why in capsys.readouterr().out
+    assert why in said(capsys)
 
 
 async def test_a_key_that_the_provider_does_not_have_is_refused_and_asked_for_seldom(
@@ -306,7 +349,7 @@ async def test_a_key_that_the_provider_does_not_have_is_refused_and_asked_for_se
     for _ in range(5):
         await refused(here)
 
-    assert "no key of the provider has the name in the token" in capsys.readouterr().out
+    assert "no key of the provider has the name in the token" in said(capsys)
     assert await there.asked_for_keys() - before <= 1
 
 
@@ -317,7 +360,7 @@ async def test_another_providers_key_under_the_right_name_is_refused(
 
     await refused(here)
 
-    assert "the signature is not the provider's" in capsys.readouterr().out
+    assert "the signature is not the provider's" in said(capsys)
 
 
 async def test_a_code_opens_once(here: Office) -> None:

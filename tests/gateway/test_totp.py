@@ -14,6 +14,7 @@ from gateway.store.seal import Place, of_settings
 from gateway.store.totp import STEP, address_for_phone, code_at, matching_step, step_at
 from gateway.web.board import pages
 from tests.gateway.office import PASSWORD, Office, office
+from tests.gateway.provided import said
 
 RFC_SECRET = b"12345678901234567890"
 
@@ -160,7 +161,7 @@ async def test_an_emergency_account_in_use_is_logged_counted_and_shown_to_admini
         await here.login("anna")
         await here.login("adam", "administrator")
         assert (await tried(here)).status_code == 303
-        said = capsys.readouterr().out
+        logged = said(capsys)
 
         administrator = here.client()
         await administrator.post("/login", data={"login": "adam", "password": PASSWORD})
@@ -169,7 +170,7 @@ async def test_an_emergency_account_in_use_is_logged_counted_and_shown_to_admini
         page = (await administrator.get("/konto")).text
         figures = (await (await here.as_("robot")).get("/metrics")).text
 
-        assert "a break-glass account was used" in said
+        assert "a break-glass account was used" in logged
         assert [one["login"] for one in uses] == ["adam", "anna"]
         assert re.search(r"Nødkonto brugt.*anna, 02\.03\.2026 kl\. 21:00", page, re.DOTALL)
         assert "trygport_break_glass_used_total 2.0" in figures

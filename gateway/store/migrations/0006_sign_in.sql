@@ -97,7 +97,7 @@ REVOKE SELECT, INSERT, UPDATE ON person FROM trygport_api;
 GRANT SELECT (municipality, id, public, login, left_on, issuer),
       INSERT (municipality, login), UPDATE (login, left_on) ON person TO trygport_api;
 GRANT SELECT ON break_glass TO trygport_api;
-GRANT SELECT, INSERT, DELETE ON oidc_mapping, oidc_login TO trygport_api;
+GRANT SELECT, INSERT, DELETE ON oidc_mapping TO trygport_api;
 
 ALTER TABLE session ENABLE ROW LEVEL SECURITY;
 ALTER TABLE api_key ENABLE ROW LEVEL SECURITY;
@@ -240,6 +240,23 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
 $$;
 COMMENT ON FUNCTION name_person IS 'only of who signs in by the provider, which says how they are called now';
 
+CREATE FUNCTION begin_login(wanted bytea, of_browser bytea, once text, proof text,
+                            at timestamptz, end_at timestamptz)
+RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    DELETE FROM oidc_login WHERE expires <= at;
+    INSERT INTO oidc_login (state, browser, nonce, verifier, expires)
+    VALUES (wanted, of_browser, once, proof, end_at)
+$$;
+
+CREATE FUNCTION take_login(wanted bytea, at timestamptz)
+RETURNS TABLE (browser bytea, nonce text, verifier text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    DELETE FROM oidc_login o WHERE o.state = wanted AND o.expires > at
+    RETURNING o.browser, o.nonce, o.verifier
+$$;
+COMMENT ON FUNCTION take_login IS 'out it goes, whatever comes of it: of two that ask at once, one has it';
+
 CREATE FUNCTION granted_by(place integer, claims text[], vals text[])
 RETURNS TABLE (role text, districts integer[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
@@ -292,8 +309,10 @@ $$;
 COMMENT ON FUNCTION enter_by_provider IS 'the provider''s word is all there is: roles it no longer gives end here, with their sessions';
 
 REVOKE EXECUTE ON FUNCTION caller_by_session, caller_by_key, session_seen, key_used, account,
-    take_step, open_session, close_session, rotate_key, name_person, granted_by, enter_by_provider
+    take_step, open_session, close_session, rotate_key, name_person, begin_login, take_login,
+    granted_by, enter_by_provider
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION caller_by_session, caller_by_key, session_seen, key_used, account,
-    take_step, open_session, close_session, rotate_key, name_person, enter_by_provider
+    take_step, open_session, close_session, rotate_key, name_person, begin_login, take_login,
+    enter_by_provider
     TO trygport_api;
