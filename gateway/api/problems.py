@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.store.asking import NotAllowed
 from gateway.store.pool import DatabaseDown
+from gateway.store.seal import Unsealable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -138,6 +139,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)  # Starlette's own: the router's 404 too
     app.add_exception_handler(DatabaseDown, _database_down)
     app.add_exception_handler(NotAllowed, _not_allowed)
+    app.add_exception_handler(Unsealable, _unsealable)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -194,6 +196,14 @@ def _database_down(_request: Request, _error: Exception) -> Response:
 
 def _not_allowed(_request: Request, _error: Exception) -> Response:
     return document(HTTPStatus.FORBIDDEN, "This is not yours to change.", kind="forbidden")
+
+
+def _unsealable(_request: Request, _error: Exception) -> Response:
+    return document(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "A name does not open with the keys that are here (GATEWAY_IDENTITY_KEY).",
+        kind="unsealable",
+    )
 
 
 def _unforeseen(_request: Request, _error: Exception) -> Response:

@@ -82,6 +82,8 @@ async def test_a_call_is_told_also_when_no_key_opens_the_name(here: Office) -> N
 
     answer = await (await here.as_("staff")).get("/alerts")
 
+    whole = await (await here.as_("planner")).get("/register.csv")
+    assert (whole.status_code, whole.json()["type"]) == (503, "/problems/unsealable")
     (alert,) = answer.json()["alerts"]
     assert alert["citizen"]["name"] == UNREADABLE
     assert alert["reason"] == "Trykket kl. 20.57 i stuen"
