@@ -143,7 +143,8 @@ def edit(
     desk: Here,
     answer: Response,
     if_match: Annotated[
-        str | None, Header(description="the ETag of what was read: needed, so no edit is lost")
+        str | None,
+        Header(max_length=200, description="the ETag of what was read: needed, so no edit is lost"),
     ] = None,
 ) -> Edit:
     return Edit(caller=caller, desk=desk, answer=answer, versions=versions(if_match))

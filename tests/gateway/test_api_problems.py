@@ -301,4 +301,4 @@ def bounded(schema: Mapping[str, Any]) -> bool:
     if schema["type"] == "array":
         return bounded(schema["items"])
     said = {"format", "pattern", "enum", "const", "maxLength"} & set(schema)
-    return schema["type"] == "null" or bool(said)
+    return schema["type"] in {"null", "boolean"} or bool(said)
