@@ -32,6 +32,8 @@ from gateway.ingest.batches import (
 )
 from gateway.ingest.contact import read_state
 from gateway.ingest.refusal import halves
+from gateway.store.register import lines, table
+from gateway.store.register.cpr import is_like_cpr
 from tests.frames import BUTTON, frame
 from tests.fuzz import hostile
 from tests.gateway.test_wire import STRICT, same
@@ -156,6 +158,22 @@ def config(payload: bytes) -> None:
     said.lane(frame(device=BUTTON, manufacturer={0xFFFF: b"TP"}, data={"fcd2": b""}))
 
 
+def register(said: bytes) -> None:
+    """A file of a register is read as rows or BadFile, and a row is wanted or Refused."""
+    try:
+        rows = table.read(said)
+    except table.BadFile as bad:
+        _explained(str(bad))
+        return
+    for row in rows:
+        try:
+            lines.wanted(row)
+        except lines.Refused as refused:
+            _explained(refused.reason)
+        else:
+            assert not any(is_like_cpr(cell) for cell in row.cells.values())
+
+
 def mqtt(said: tuple[bytes, bytes]) -> None:
     """What a broker may send is read or Malformed, and alike wherever the network cuts it."""
     readers: Mapping[int, Callable[[bytes], object]] = {
@@ -172,6 +190,23 @@ def mqtt(said: tuple[bytes, bytes]) -> None:
                 packets.published(kind, body)
             if kind >> 4 in readers:
                 readers[kind >> 4](body)
+
+
+_ODD = (
+    *('"', ";", ",", "\t", "\n", "\r\n", "\ufeff", "\x00", "\u2028", "'=", " ", "Nord", "ny"),
+    *("010150-1234", "24-11-2026 08:30", "A4:C1:38:00:00:01"),
+)
+_CELLS = st.sampled_from([*table.COLUMNS, *lines.ROLES, *lines.BASES, *_ODD])
+
+
+def _file(said: tuple[Sequence[str], str]) -> bytes:
+    cells, encoding = said
+    return (";".join(table.COLUMNS) + "\n" + "".join(cells)).encode(encoding)
+
+
+_FILES = st.tuples(
+    st.lists(_CELLS, max_size=60), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
+).map(_file)
 
 
 def _of(where: str, what: str | int) -> SearchStrategy[tuple[bytes, bytes | None]]:
@@ -205,6 +240,7 @@ def _every() -> Mapping[str, Target]:
         Target("state", hostile.states, state),
         Target("receipt", hostile.receipts, receipt),
         Target("config", hostile.configs, config),
+        Target("register", _FILES, register),
     ]
     return {one.name: one for one in found}
 
