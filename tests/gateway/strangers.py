@@ -122,6 +122,28 @@ _ONE_OF_EVERYTHING = """
     INSERT INTO emergency (municipality, person, role, citizen, district, reason, opened, until)
         SELECT $m, id, 'staff', $citizen, $district, 'Fandt døren åben', '$now', '$now'
         FROM person WHERE municipality = $m LIMIT 1;
+    INSERT INTO api_key (municipality, access, hash, expires)
+        SELECT $m, id, sha256('key of $box'), '$now' FROM access WHERE municipality = $m LIMIT 1;
+    INSERT INTO session (hash, municipality, access, person, created, seen, expires)
+        SELECT sha256('$box'), $m, id, person, '$now', '$now', '$now' FROM access
+        WHERE municipality = $m LIMIT 1;
+    INSERT INTO break_glass (municipality, person, at)
+        SELECT $m, id, '$now' FROM person WHERE municipality = $m LIMIT 1;
+    INSERT INTO oidc_mapping (municipality, claim, value, role)
+        VALUES ($m, 'groups', '$box', 'staff');
+    INSERT INTO import (municipality, at, person, digest, rows)
+        SELECT $m, '$now', id, '$box', '[]' FROM person WHERE municipality = $m LIMIT 1;
+    INSERT INTO import_change (municipality, import, position, line, thing, row, after)
+        SELECT $m, id, 1, 1, 'home', $home, '{}' FROM import WHERE municipality = $m;
+    INSERT INTO citizen (municipality, district, home) VALUES ($m, $district, $home);
+    INSERT INTO placement_repair (municipality, placement, was, became, reason, person, at)
+        SELECT $m, $placement, c.id, $citizen, 'Forkert borger', p.id, '$now'
+        FROM citizen c, person p
+        WHERE c.municipality = $m AND c.home = $home AND c.id <> $citizen AND p.municipality = $m
+        LIMIT 1;
+    INSERT INTO rule (municipality, name) VALUES ($m, '$box');
+    INSERT INTO rule_version (municipality, rule, version, settings, valid_from)
+        SELECT $m, id, 1, '{}', '$now' FROM rule WHERE municipality = $m;
 """
 
 

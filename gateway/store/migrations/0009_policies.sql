@@ -419,6 +419,19 @@ CREATE POLICY taken ON device FOR DELETE TO trygport_api
 CREATE POLICY taken ON placement FOR DELETE TO trygport_api
     USING (municipality = my_municipality() AND (SELECT my_level('placement')) = 3);
 
+-- What an import brought, and which citizen a placement was first given, are of districts too.
+ALTER POLICY import_own ON import
+    USING (municipality = my_municipality() AND my_level('citizen') = 3
+           AND (my_districts() IS NULL OR person = my_person()));
+ALTER POLICY import_change_own ON import_change
+    USING (municipality = my_municipality() AND my_level('citizen') = 3
+           AND EXISTS (SELECT FROM import i WHERE i.municipality = import_change.municipality
+                         AND i.id = import_change.import));
+ALTER POLICY placement_repair_own ON placement_repair
+    USING (municipality = my_municipality() AND my_level('placement') >= 2
+           AND EXISTS (SELECT FROM placement p WHERE p.municipality = placement_repair.municipality
+                         AND p.id = placement_repair.placement));
+
 -- ---------------------------------------------------------------- on, everywhere
 
 ALTER TABLE municipality ENABLE ROW LEVEL SECURITY;
