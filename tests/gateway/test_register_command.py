@@ -23,9 +23,9 @@ async def here(
     monkeypatch.setenv("GATEWAY_DATABASE_OWNER", fresh_database.dsn())
     monkeypatch.setenv("GATEWAY_IDENTITY_KEY", str(tmp_path / "identity.key"))
     monkeypatch.setenv("GATEWAY_TLS_CERT", str(certificate(tmp_path / "tls").cert))
+    assert await gateway("seal", "--new-key", str(tmp_path / "identity.key")) == 0
     async with office(fresh_database, tmp_path) as made:
         await made.district("Nord")
-        assert await gateway("seal", "--new-key", str(tmp_path / "identity.key")) == 0
         yield made
 
 
