@@ -23,6 +23,8 @@ from tests.acceptance.home import (
 )
 from tests.acceptance.wire import LARGE, Refused, batch_of, publish
 
+pytestmark = pytest.mark.slow  # whoever comes first starts the centre
+
 
 @pytest.mark.parametrize(
     ("payload", "said"),

@@ -24,6 +24,8 @@ from tests.acceptance.home import (
 )
 from tests.acceptance.wire import publish, spooled_batches
 
+pytestmark = pytest.mark.slow  # whoever comes first starts the centre
+
 BOUND = 5.0
 """Seconds from the press to the webhook; on a quiet machine it is a tenth of that."""
 
@@ -31,7 +33,6 @@ NAME = "Trine Trykkersen"
 """A citizen of this test alone: on the board of all tests others stand too."""
 
 
-@pytest.mark.slow
 async def test_a_press_in_the_air_is_on_the_board_and_told_once(
     centre: Centre, tmp_path: Path
 ) -> None:
