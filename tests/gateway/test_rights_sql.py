@@ -128,9 +128,9 @@ async def test_the_next_to_use_the_connection_inherits_nothing(
                 await words_that_stay(db, foreign)
             else:
                 await say(db, caller)
-            assert await db.fetchval("SELECT count(*) FROM citizen") == 1
+            assert await db.fetchval("SELECT count(*) FROM identity.citizen") == 1
         async with db.transaction():
-            inherited = await db.fetchval("SELECT count(*) FROM citizen")
+            inherited = await db.fetchval("SELECT count(*) FROM identity.citizen")
     finally:
         await db.close()
 
