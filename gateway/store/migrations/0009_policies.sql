@@ -166,10 +166,13 @@ CREATE POLICY changed ON identity.person FOR UPDATE TO trygport_api
 
 CREATE POLICY seen ON access FOR SELECT TO trygport_api
     USING (municipality = my_municipality() AND (SELECT my_level('access')) >= 2);
+-- Who is confined to some districts gives nobody others, or all of them (null).
 CREATE POLICY made ON access FOR INSERT TO trygport_api
-    WITH CHECK (municipality = my_municipality() AND (SELECT my_level('access')) = 3);
+    WITH CHECK (municipality = my_municipality() AND (SELECT my_level('access')) = 3
+                AND (my_districts() IS NULL OR districts <@ my_districts()));
 CREATE POLICY changed ON access FOR UPDATE TO trygport_api
-    USING (municipality = my_municipality() AND (SELECT my_level('access')) = 3);
+    USING (municipality = my_municipality() AND (SELECT my_level('access')) = 3
+           AND (my_districts() IS NULL OR districts <@ my_districts()));
 
 -- Everybody writes their own looks and sees them; who keeps watch sees those of their districts.
 CREATE POLICY made ON access_log FOR INSERT TO trygport_api
