@@ -156,7 +156,8 @@ async def test_a_row_inserted_with_a_link_of_its_own_is_found(linked: Office) ->
         "UPDATE access_link SET position = position + 1000 WHERE position > 4",
         "UPDATE access_link SET position = position - 999 WHERE position > 1000",
         "INSERT INTO access_link "
-        "SELECT k.municipality, 5, 9, k.hash, sha256(k.hash || log_bytes(l)) FROM access_link k, access_log l WHERE k.position = 4 AND l.id = 9",
+        "SELECT k.municipality, 5, 9, k.hash, sha256(k.hash || log_bytes(l)) "
+        "FROM access_link k, access_log l WHERE k.position = 4 AND l.id = 9",
     )
 
     await expect(linked, "reordered", "position 6")

@@ -1,4 +1,4 @@
-"""An administrator of one district gives nobody more than that district, by hand-made SQL either."""
+"""An administrator of one district gives nobody more than that district, by SQL either."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
