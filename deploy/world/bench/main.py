@@ -23,6 +23,8 @@ BENCHES: Mapping[str, str] = {
     "ingest": "from MQTT to rows that are stored and judged, against bare COPY",
     "alert": "from a press at a box to its notice, while telemetry pours in",
     "growth": "how both change with homes, stored rows and streams, as a table and a picture",
+    "access": "what sign-in, rights and log add to a request, against the same queries without",
+    "log": "looks that are logged and linked by many at once, against linking inside the request",
     "outage": "a country comes back: its backlog drains while people press",
 }
 """Each benchmark, which is a module here, and what it measures."""
