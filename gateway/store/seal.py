@@ -79,7 +79,7 @@ class Seal:
         if found is None or key is None:
             raise Unsealable(f"{place.table}.{place.column}: no key opens it")
         try:
-            whole = base64.b64decode(found[2], b"-_", validate=True)
+            whole = _whole(found[2])
             return AESGCM(key).decrypt(whole[:_NONCE], whole[_NONCE:], place.words).decode()
         except (InvalidTag, ValueError) as error:
             raise Unsealable(f"{place.table}.{place.column}: it was not sealed here") from error
@@ -100,6 +100,14 @@ class Seal:
     def is_current(self, kept: str) -> bool:
         """Whether there is nothing to do: empty, or sealed with the key that seals now."""
         return not kept or kept.startswith(f"{MARK}{self.current}:")
+
+
+def _whole(text: str) -> bytes:
+    """Raises ValueError, also where the last letter's bits that say nothing were changed."""
+    whole = base64.b64decode(text, b"-_", validate=True)
+    if base64.urlsafe_b64encode(whole).decode() != text:
+        raise ValueError("not as it is written here")
+    return whole
 
 
 NO_KEYS = Seal("", {})

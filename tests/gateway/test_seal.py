@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.settings import BadSetting, Settings
@@ -76,6 +76,7 @@ def test_whatever_stands_in_the_database_opens_or_is_unsealable(kept: str) -> No
             assert one.startswith(seal.MARK)
 
 
+@example(at=89_979_148_608, by=1)  # bits of the last letter before the "=" that say nothing
 @given(st.integers(min_value=len(seal.MARK)), st.integers(1, 127))
 def test_every_changed_letter_is_noticed(at: int, by: int) -> None:
     kept = OLD.seal("Inger Holm", NAME)
