@@ -198,6 +198,13 @@ def application(provider: Provider) -> FastAPI:
             "id_token": provider.exchange(form, basic),
         }
 
+    _steered(app, provider)
+    return app
+
+
+def _steered(app: FastAPI, provider: Provider) -> None:
+    """The addresses by which a test says what the provider is to do next."""
+
     @app.put("/world")
     async def world(wanted: World) -> None:
         provider.world = wanted
@@ -209,8 +216,6 @@ def application(provider: Provider) -> FastAPI:
     @app.get("/world")
     async def asked() -> dict[str, int]:
         return {"asked_for_keys": provider.asked_for_keys}
-
-    return app
 
 
 def _new_keys() -> dict[str, PrivateKey]:

@@ -129,7 +129,7 @@ async def list_alerts(
         seen = [alert.citizen.id for alert in shown]
         await looked(db, caller, "alerts.listed", seen, desk.clock.now())
     more = shown[-1].public if len(found) > limit else None
-    return AlertsBody(alerts=[_alert(alert) for alert in shown], next=more)
+    return AlertsBody(alerts=[alert_body(alert) for alert in shown], next=more)
 
 
 @router.get("/alerts/{public}", responses=answers(HTTPStatus.NOT_FOUND))
@@ -141,7 +141,7 @@ async def one_alert(public: UUID, caller: Asking, desk: Here) -> AlertBody:
         except LookupError as error:
             raise NotFound from error
         await looked(db, caller, "alert.seen", [found.citizen.id], desk.clock.now())
-    return _alert(found)
+    return alert_body(found)
 
 
 @router.post(
@@ -167,7 +167,7 @@ async def move_alert(
             outcome=wanted.outcome,
             text=wanted.text,
         )
-        return _alert(await _as_it_is(desk, caller, public))
+        return alert_body(await _as_it_is(desk, caller, public))
     except LookupError as error:
         raise NotFound from error
     except RefusedMove as refused:
@@ -206,7 +206,7 @@ def _states(wanted: Sequence[StateWanted] | None) -> list[str] | None:
     return sorted({state for word in wanted for state in (OPEN if word == "open" else (word,))})
 
 
-def _alert(alert: reads.Alert) -> AlertBody:
+def alert_body(alert: reads.Alert) -> AlertBody:
     return AlertBody(
         id=alert.public,
         kind=alert.kind,

@@ -208,7 +208,7 @@ async def list_observations(
         seen = [one.citizen for one in shown]
         await looked(db, caller, "observations.seen", seen, desk.clock.now())
     more = _continuation(shown, start, skip) if len(found) > limit else None
-    return ObservationsBody(observations=[_observation(one) for one in shown], next=more)
+    return ObservationsBody(observations=[observation_body(one) for one in shown], next=more)
 
 
 async def _as_it_is(desk: Desk, caller: Caller, public: UUID, now: datetime) -> reads.Device:
@@ -246,7 +246,7 @@ def _device(device: reads.Device) -> DeviceBody:
     )
 
 
-def _observation(one: reads.Observed) -> ObservationBody:
+def observation_body(one: reads.Observed) -> ObservationBody:
     kind = Kind(one.kind)
     return ObservationBody(
         occurred=one.occurred,

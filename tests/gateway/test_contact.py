@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,10 +13,7 @@ import pytest
 from deploy.runtime.services import OneDatabase
 from gateway.ingest.contact import STALE, UNSURE, Contacts
 from gateway.ingest.duty import Duty
-from gateway.ingest.known import Known
 from gateway.ingest.subscriber import Delivery
-from gateway.store.known import Edge
-from gateway.store.pool import Pool
 from tests.frames import NOON, batch, door
 from tests.gateway.ingest_home import Parts, delivery, parts, state
 
@@ -364,33 +361,6 @@ async def heard_too(contacts: Contacts, word: str) -> None:
     """The other process gets the box's state message as well."""
     message = Delivery("edges/box-01/state", state(word), retained=False, number=1)
     assert await contacts.take([message]) == []
-
-
-class Counting(Known):
-    """Says how many boxes each question was about."""
-
-    def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
-        self.questions: list[int] = []
-
-    async def edges(self, names: set[str]) -> Mapping[str, Edge | None]:
-        self.questions.append(len(names))
-        return await super().edges(names)
-
-
-async def test_the_births_of_many_boxes_cost_one_question(ingest: Parts) -> None:
-    """A call that comes after ten thousand of them would else wait for as many answers."""
-    known = Counting(ingest.pool)
-    contacts = Contacts(Duty(ingest.pool), known, ingest.clock, ingest.subscriber)
-    births = [
-        Delivery(f"edges/box-{n:04}/state", state("running"), retained=False, number=1)
-        for n in range(400)
-    ]
-
-    aside = await contacts.take(births)
-
-    assert known.questions == [400]
-    assert [one.reason for one in aside] == ["unknown_edge"] * 400
 
 
 async def until_contacts(
