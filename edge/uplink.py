@@ -83,7 +83,8 @@ class Uplink:
             finally:
                 self.online.clear()
             # a random part of it, to spread load
-            await self._rest(pause * random.uniform(0.5, 1), unless_called=thrown_out)  # noqa: S311
+            waiting = 0 if thrown_out else self.spool.depth("urgent")
+            await self._rest(pause * random.uniform(0.5, 1), waiting)  # noqa: S311
 
     def wake(self) -> None:
         """Look again at once: something was spooled, or the settings of the line changed."""
@@ -136,13 +137,13 @@ class Uplink:
             return min(max(before * 2, TAKEN_OVER), LONGEST_PAUSE)
         return 1.0 if self.online.is_set() else min(max(before, 1.0) * 2, LONGEST_PAUSE)
 
-    async def _rest(self, seconds: float, *, unless_called: bool) -> None:
-        """Wait before connecting again; `unless_called`: for about a second once a call waits."""
+    async def _rest(self, seconds: float, calls: int) -> None:
+        """Wait before connecting again; about a second once more than so many calls wait."""
         now = asyncio.get_running_loop().time
         until = now() + seconds
         while now() < until:
-            if unless_called and self.spool.depth("urgent"):
-                unless_called = False
+            if (waiting := self.spool.depth("urgent")) > calls:
+                calls = waiting
                 until = min(until, now() + random.uniform(0.5, 1))  # noqa: S311 - spreads load
             await self._pause(until - now())
 

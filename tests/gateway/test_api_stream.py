@@ -135,11 +135,11 @@ async def test_each_board_hears_only_of_its_own_districts(here: Office) -> None:
         alerts = [str(await here.alert(flat)) for flat in (away, south, north)]
         heard = {
             "north": [await alert_of(in_north)],
-            "everywhere": [await alert_of(everywhere) for _ in range(2)],
+            "everywhere": {await alert_of(everywhere) for _ in range(2)},  # in either order
             "odense": [await alert_of(in_odense)],
         }
 
-    assert heard == {"north": alerts[2:], "everywhere": alerts[1:], "odense": alerts[:1]}
+    assert heard == {"north": alerts[2:], "everywhere": set(alerts[1:]), "odense": alerts[:1]}
 
 
 @pytest.mark.slow
