@@ -2,6 +2,8 @@
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Callable
+from itertools import pairwise
 
 
 def at_least_one(text: str) -> int:
@@ -32,3 +34,37 @@ def above_zero(text: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise ArgumentTypeError("a finite number above 0")
     return number
+
+
+def from_one_to(most: int) -> Callable[[str], int]:
+    """Whole numbers that count something that must be there, and of which there are not more."""
+
+    def number(text: str) -> int:
+        found = at_least_one(text)
+        if found > most:
+            raise ArgumentTypeError(f"at most {most:,}")
+        return found
+
+    return number
+
+
+def rising(*, first: int = 1, apart: int = 1, most: int) -> Callable[[str], tuple[int, ...]]:
+    """Lists as `100,1000`: at least `first`, then each so many more than the one before it."""
+    number = from_one_to(most)
+
+    def numbers(text: str) -> tuple[int, ...]:
+        found = tuple(number(word.strip()) for word in text.split(",") if word.strip())
+        if not found:
+            raise ArgumentTypeError("at least one number, more of them with commas between")
+        if found[0] < first:
+            raise ArgumentTypeError(f"the first is at least {first:,}, not {found[0]:,}")
+        for before, after in pairwise(found):
+            if after < before + apart:
+                raise ArgumentTypeError(f"{after:,} after {before:,}: each {_more(apart)}")
+        return found
+
+    return numbers
+
+
+def _more(apart: int) -> str:
+    return "is more than the one before" if apart == 1 else f"is at least {apart:,} more"

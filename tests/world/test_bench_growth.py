@@ -13,6 +13,7 @@ from deploy.world.bench import making
 from deploy.world.bench.filling import add_rows, add_streams
 from deploy.world.bench.load import Shape
 from deploy.world.bench.picture import picture
+from deploy.world.bench.table import Column, table
 from tests.world.test_bench_ingest import bench
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ _HOME = """
 @dataclass(frozen=True, slots=True)
 class Measured:
     observations_per_s: int
-    p99_ms: float
+    p99_ms: float | None
 
 
 @pytest.mark.long
@@ -75,6 +76,38 @@ def test_a_point_is_drawn_higher_the_more_there_is() -> None:
     assert len(dots) == 4
     assert high < low
     assert {"100", "100k"} <= {one.text for one in drawn.iter() if one.tag.endswith("text")}
+
+
+def test_a_scale_begins_at_zero_and_is_the_same_for_all_that_grew() -> None:
+    steps = {
+        "homes": [(100, Measured(50_589, 44.6)), (160_000, Measured(61_249, 36.1))],
+        "streams": [(4_000_000, Measured(30_000, 12.0))],
+    }
+
+    drawn = fromstring(picture(steps))  # noqa: S314 - our own
+
+    said = [one.text for one in drawn.iter() if one.tag.endswith("text")]
+    assert said.count("0") == 4
+    assert said.count("60,000") == said.count("40") == 2
+    assert {"observations/s", "ms", "1M", "10M", "50,589", "44.6"} <= set(said)
+
+
+def test_a_point_that_nobody_was_called_at_has_no_place_in_the_picture() -> None:
+    drawn = fromstring(picture({"rows": [(1, Measured(0, None))], "streams": []}))  # noqa: S314 - our own
+
+    assert len([one for one in drawn.iter() if one.tag.endswith("circle")]) == 1
+
+
+def test_points_are_lines_whose_figures_stand_under_their_titles() -> None:
+    columns = (Column("homes", "homes", 9), Column("p99_ms", "p99 ms", 6, decimals=1))
+
+    said = table(columns, [{"homes": 160_000, "p99_ms": 44.61}, {"homes": 100, "p99_ms": None}])
+
+    assert said.splitlines() == [
+        "    homes  p99 ms",
+        "  160,000    44.6",
+        "      100       -",
+    ]
 
 
 def test_boxes_that_are_connected_in_turns_have_their_batches_made_in_turns() -> None:

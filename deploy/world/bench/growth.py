@@ -1,6 +1,7 @@
 """`./deploy/bench growth`: how rate and latency change with homes, stored rows and streams."""
 
 import argparse
+import asyncio
 import secrets
 import time
 from collections.abc import Sequence
@@ -9,21 +10,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.paths import RUNTIME
 from deploy.world.bench import town
 from deploy.world.bench.alert import latencies, presses_of, start_pressing
 from deploy.world.bench.copying import connected
 from deploy.world.bench.filling import add_rows, add_streams
+from deploy.world.bench.homes import MOST_HOMES
 from deploy.world.bench.legs import Leg, Say, one_after_another, plan_for, ride, shape_for
 from deploy.world.bench.load import PRESS_EVERY, Shape
 from deploy.world.bench.picture import picture
 from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
 from deploy.world.bench.sending import Sending
+from deploy.world.bench.table import Column, table
+from deploy.world.numbers import rising
 from deploy.world.receiver import Receiver
 
 _HOMES = (100, 1_000, 10_000, 160_000)
 _ROWS = (1_000_000, 10_000_000, 100_000_000)
 _STREAMS = (4_000_000,)
+_MOST_ROWS = 10**15
+"""The disk says no long before."""
 _PRESSING, _ACTIVE = 10, 1_000
 """Real boxes of a point, and boxes that send at the same time, at most."""
 _PRESSES = 200
@@ -42,35 +49,57 @@ class Point:
     streams: int
     observations_per_s: int
     gateway_cpu_us_per_observation: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
     lost: int
+
+
+_TABLE = (
+    Column("homes", "homes", 9),
+    Column("rows", "stored rows", 13),
+    Column("streams", "streams", 11),
+    Column("observations_per_s", "observations/s", 14),
+    Column("gateway_cpu_us_per_observation", "gateway us each", 15, decimals=1),
+    Column("p50_ms", "call p50 ms", 11, decimals=1),
+    Column("p99_ms", "call p99 ms", 11, decimals=1),
+    Column("lost", "lost", 6),
+)
+"""How points are shown to a person."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be said after `growth`."""
-    for name, steps in (("homes", _HOMES), ("rows", _ROWS), ("streams", _STREAMS)):
-        parser.add_argument(
-            f"--{name}", type=_numbers, default=steps, help=f"comma-separated, rising: {steps}"
-        )
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    # a point presses in homes that are new at it, and others send meanwhile
+    homes = rising(first=2 * _PRESSING, apart=_PRESSING, most=MOST_HOMES)
+    others = rising(most=_MOST_ROWS)
+    for name, of, steps in (
+        *(("homes", homes, _HOMES), ("rows", others, _ROWS)),
+        ("streams", others, _STREAMS),
+    ):
+        usual = ",".join(map(str, steps))
+        what = f"rising, with commas between ({usual})"
+        parser.add_argument(f"--{name}", type=of, default=steps, help=what)
     parser.add_argument(
-        "--picture", type=Path, default=RUNTIME / "growth.svg", help="where the picture is put"
+        "--seconds", type=float, default=10.0, help="of each measurement (%(default)s)"
     )
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in text.split(",") if word)
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        default=RUNTIME / "growth.svg",
+        help="the file that the picture is put in, an SVG (.runtime/growth.svg)",
+    )
 
 
 async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     """The table, and where its picture is. Raises Stop when the disk is too short."""
     rows: Sequence[int] = arguments.rows
     make_sure_of_room_for(max(rows, default=0))
+    if not arguments.picture.resolve().parent.is_dir():
+        raise Stop(Exit.USAGE, f"--picture {arguments.picture}: there is no such folder.")
     async with Receiver() as receiver:
         settings = {"webhook_url": receiver.url, "webhook_secret": receiver.secret}
         async with rig(settings, say=say) as started:
-            growing = _Growing(started, receiver, arguments.seconds, say)
+            growing = _Growing(started, receiver, arguments, say)
             for homes in arguments.homes:
                 await growing.to_homes(homes)
             for row_count in rows:
@@ -79,19 +108,21 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
                 await growing.to_streams(streams)
             complaints = started.complaints(say)
     points = [asdict(point) for point in growing.points]
-    arguments.picture.write_text(picture(growing.steps))
     return {"points": points, "picture": str(arguments.picture), "complaints": complaints}
 
 
 class _Growing:
     """One store that only grows; after each step it is measured."""
 
-    def __init__(self, started: Rig, receiver: Receiver, seconds: float, say: Say) -> None:
+    def __init__(
+        self, started: Rig, receiver: Receiver, arguments: argparse.Namespace, say: Say
+    ) -> None:
         self.points: list[Point] = []
-        self.steps: dict[str, list[tuple[int, Point]]] = {}
+        self._steps: dict[str, list[tuple[int, Point]]] = {}
         self._rig = started
         self._receiver = receiver
-        self._seconds = seconds
+        self._seconds: float = arguments.seconds
+        self._picture: Path = arguments.picture
         self._say = say
         self._homes = 0
 
@@ -136,9 +167,14 @@ class _Growing:
             p99_ms=told["p99_ms"],
             lost=told["lost"],
         )
-        self._say(f"  {point}")
         self.points.append(point)
-        self.steps.setdefault(what, []).append((size, point))
+        self._steps.setdefault(what, []).append((size, point))
+        await self._show()
+
+    async def _show(self) -> None:
+        """Table and picture so far: whoever stops an hour's run has them up to there."""
+        self._say(table(_TABLE, [asdict(point) for point in self.points]))
+        await asyncio.to_thread(self._picture.write_text, picture(self._steps))
 
     def _shapes(self) -> tuple[Shape, Shape]:
         """The load at full speed, and the one behind the calls; of homes that nobody presses in."""

@@ -44,6 +44,8 @@ SLOTS = (
     Slot(role="call", room="Stue", kind=Kind.BUTTON, object=BUTTON, weight=0),
 )
 """The sensors of the recorded homes and a call button, which speaks only when it is pressed."""
+MOST_HOMES = 1_000_000
+"""A benchmark's homes at most: six times those of the country."""
 CALL = len(SLOTS) - 1
 """The call button's slot."""
 

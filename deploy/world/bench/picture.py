@@ -1,13 +1,22 @@
 """Draws how rate and latency change with size: a small SVG of curves, to be opened in a browser."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from math import log10
+from math import ceil, floor, log10
 from typing import Protocol
 
-_WIDTH, _HEIGHT, _LEFT, _TOP = 300, 180, 60, 40
-_GAP = 90
-_CURVES = (("observations_per_s", "observations/s"), ("p99_ms", "p99 ms"))
+_WIDTH, _HEIGHT = 300, 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 30, 56, 58
+"""Around the field of a panel, for its title, its figures and its words."""
+_EDGE = 0.1
+"""Of the width, left free at both ends of a curve."""
+_STEPS = (1, 2, 2.5, 5, 10)
+_MARKS = 5
+"""Lines across a panel, about; between them steps that people count in."""
+_INK, _FAINT = "#000", "#bbb"
+"""All curves are alone in their panel: they need no colour, and a grey print shows all there is."""
+_UNITS = {"homes": "homes", "rows": "stored observations", "streams": "streams"}
 
 
 class Measured(Protocol):
@@ -16,62 +25,152 @@ class Measured(Protocol):
     @property
     def observations_per_s(self) -> int: ...
     @property
-    def p99_ms(self) -> float: ...
+    def p99_ms(self) -> float | None: ...
 
 
 Steps = Mapping[str, Sequence[tuple[int, Measured]]]
 """For each thing that grew, its sizes and what was measured there."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Panel:
+    """One curve; `most` is the top of its scale, the same for all panels of a row."""
+
+    title: str
+    unit: str
+    sizes: str
+    points: Sequence[tuple[int, float]]
+    step: float
+    most: float
+
+
 def picture(steps: Steps) -> str:
-    """A column for each thing that grew, rate above and latency below; sizes by powers of ten."""
+    """A column for each thing that grew, rate above and latency below, from zero; sizes by tens."""
+    rows = (
+        ("Stored and judged", "observations/s", _curves(steps, "observations_per_s")),
+        ("A call to its notice, 99 of 100 within", "ms", _curves(steps, "p99_ms")),
+    )
     panels = [
-        _panel(column, row, f"{label} by {what}", [(n, getattr(m, field)) for n, m in measured])
-        for column, (what, measured) in enumerate(steps.items())
-        for row, (field, label) in enumerate(_CURVES)
+        f'<g transform="translate({_left(column)},{_top(row)})">{_panel(each)}</g>'
+        for row, (title, unit, curves) in enumerate(rows)
+        for column, each in enumerate(_row(title, unit, curves))
     ]
-    width = len(steps) * (_WIDTH + _GAP) + _GAP
-    height = len(_CURVES) * (_HEIGHT + _GAP) + _TOP
+    size = f"{_left(len(steps)) - _LEFT} {_top(len(rows)) - _TOP}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
+        f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>'
         f"{''.join(panels)}</svg>\n"
     )
 
 
-def _panel(column: int, row: int, title: str, points: Sequence[tuple[int, float]]) -> str:
-    left, top = _LEFT + column * (_WIDTH + _GAP), _TOP + row * (_HEIGHT + _GAP)
-    places = _places(points)
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    marks = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#1b5e8c"/>'
-        f'<text x="{x:.1f}" y="{y - 8:.1f}" text-anchor="middle">{value:,.0f}</text>'
-        f'<text x="{x:.1f}" y="{_HEIGHT + 16}" text-anchor="middle">{_short(size)}</text>'
-        for (x, y), (size, value) in zip(places, points, strict=True)
-    )
-    return (
-        f'<g transform="translate({left},{top})"><text y="-16" font-weight="bold">'
-        f'{escape(title)}</text><path d="M0,0V{_HEIGHT}H{_WIDTH}" fill="none" stroke="#888"/>'
-        f'<polyline points="{line}" fill="none" stroke="#1b5e8c" stroke-width="2"/>{marks}</g>'
-    )
+def _left(column: int) -> int:
+    return _LEFT + column * (_LEFT + _WIDTH + _RIGHT)
 
 
-def _places(points: Sequence[tuple[int, float]]) -> list[tuple[float, float]]:
-    """Sizes by their logarithm from left to right, values from zero at the bottom."""
-    sizes = [log10(max(1, size)) for size, _ in points]
-    most = max((value for _, value in points), default=0.0) * 1.15 or 1.0
-    span = max(sizes) - min(sizes) or 1.0
+def _top(row: int) -> int:
+    return _TOP + row * (_TOP + _HEIGHT + _BOTTOM)
+
+
+def _curves(steps: Steps, field: str) -> dict[str, list[tuple[int, float]]]:
+    """What was measured, by what grew; nothing where there was nothing to measure."""
+    return {
+        what: [
+            (size, found) for size, one in measured if (found := getattr(one, field)) is not None
+        ]
+        for what, measured in steps.items()
+    }
+
+
+def _row(title: str, unit: str, curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[_Panel]:
+    """Panels of one scale, so that they may be compared."""
+    highest = max((value for points in curves.values() for _, value in points), default=0.0)
+    step = _step(highest)
+    most = max(1, ceil(highest * 1.1 / step)) * step
     return [
-        (
-            _WIDTH * (0.08 + 0.84 * (size - min(sizes)) / span),
-            _HEIGHT * (1 - value / most),
+        _Panel(
+            title=title,
+            unit=unit,
+            sizes=_UNITS.get(what, what),
+            points=points,
+            step=step,
+            most=most,
         )
-        for size, (_, value) in zip(sizes, points, strict=True)
+        for what, points in curves.items()
     ]
+
+
+def _panel(panel: _Panel) -> str:
+    first, last = _decades(size for size, _ in panel.points)
+    places = [
+        (_across(size, first, last), _HEIGHT * (1 - value / panel.most))
+        for size, value in panel.points
+    ]
+    curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return (
+        f'<text x="{-_LEFT + 10}" y="-32" font-weight="bold">{escape(panel.title)}</text>'
+        f'<text x="{-_LEFT + 10}" y="-14">{escape(panel.unit)}</text>'
+        f"{_scale(panel)}{_sizes(panel, first, last)}"
+        f'<path d="M0,0V{_HEIGHT}H{_WIDTH}" fill="none" stroke="{_INK}"/>'
+        f'<polyline points="{curve}" fill="none" stroke="{_INK}" stroke-width="2"/>'
+        f"{''.join(map(_mark, places, (value for _, value in panel.points)))}"
+    )
+
+
+def _mark(place: tuple[float, float], value: float) -> str:
+    """A point and its figure, which hides what is behind it."""
+    x, y = place
+    said = f"{value:,.0f}" if value >= 1_000 else f"{value:,.1f}"  # noqa: PLR2004 - as people say it
+    return (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{_INK}"/>'
+        f'<text x="{x:.1f}" y="{y - 9:.1f}" text-anchor="middle" stroke="#fff" stroke-width="4" '
+        f'paint-order="stroke">{said}</text>'
+    )
+
+
+def _scale(panel: _Panel) -> str:
+    """Lines across, from zero, each with its figure."""
+    return "".join(
+        f'<path d="M0,{y:.1f}H{_WIDTH}" stroke="{_FAINT}" stroke-width="0.5"/>'
+        f'<text x="-8" y="{y + 4:.1f}" text-anchor="end">{panel.step * number:,g}</text>'
+        for number in range(round(panel.most / panel.step) + 1)
+        for y in [_HEIGHT * (1 - panel.step * number / panel.most)]
+    )
+
+
+def _sizes(panel: _Panel, first: int, last: int) -> str:
+    """A tick at every power of ten, and what is counted there."""
+    ticks = "".join(
+        f'<path d="M{x:.1f},{_HEIGHT}v5" stroke="{_INK}"/>'
+        f'<text x="{x:.1f}" y="{_HEIGHT + 18}" text-anchor="middle">{_short(10**power)}</text>'
+        for power in range(first, last + 1)
+        for x in [_across(10**power, first, last)]
+    )
+    words = f"{escape(panel.sizes)}, each step ten times as many"
+    return f'{ticks}<text x="{_WIDTH / 2}" y="{_HEIGHT + 38}" text-anchor="middle">{words}</text>'
+
+
+def _across(size: int, first: int, last: int) -> float:
+    """Where a size stands from left to right: by its logarithm."""
+    share = (log10(max(1, size)) - first) / (last - first)
+    return _WIDTH * (_EDGE + (1 - 2 * _EDGE) * share)
+
+
+def _decades(sizes: Iterable[int]) -> tuple[int, int]:
+    """The powers of ten around the sizes, at least two."""
+    tens = [log10(max(1, size)) for size in sizes] or [0.0]
+    first = floor(min(tens))
+    return first, max(first + 1, ceil(max(tens)))
+
+
+def _step(highest: float) -> float:
+    """What the lines across count in: so that there are about as many as should be."""
+    rough = max(highest, 1.0) * 1.1 / _MARKS
+    ten = 10 ** floor(log10(rough))
+    return next(step * ten for step in _STEPS if step * ten >= rough)
 
 
 def _short(size: int) -> str:
     for unit, of in (("M", 1_000_000), ("k", 1_000)):
         if size >= of:
-            return f"{size / of:g}{unit}"
+            return f"{size / of:,g}{unit}"
     return str(size)
