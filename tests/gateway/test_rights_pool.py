@@ -6,17 +6,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import pytest
-from asyncpg.pool import PoolConnectionProxy
 
 from deploy.runtime.services import OneDatabase
 from gateway.reads import homes
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
-from gateway.store.pool import Connection, Pool, Row, set_up
+from gateway.store.pool import Connection, Pool
 from tests.gateway.office import Office, office
 from tests.gateway.strangers import nobody, place
+from tests.gateway.throng import five_connections
 
 pytestmark = pytest.mark.slow
 
@@ -30,31 +29,6 @@ Begin = Callable[[Pool, Caller], AbstractAsyncContextManager[Connection]]
 async def here(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Office]:
     async with office(fresh_database, tmp_path) as made:
         yield made
-
-
-async def _as_it_was(_: object) -> None:
-    """Nothing is undone when a connection is given back: nobody shall be saved by that."""
-
-
-class Patient(Pool):
-    """Waits for a connection as long as it takes: all MANY wait for five at the same time."""
-
-    def __init__(self, connections: "asyncpg.Pool[Row]") -> None:
-        super().__init__(connections)
-        self._all = connections
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncGenerator["PoolConnectionProxy[Row]"]:
-        async with self._all.acquire() as connection:
-            yield connection
-
-
-@asynccontextmanager
-async def five_connections(database: OneDatabase) -> AsyncGenerator[Pool]:
-    async with asyncpg.create_pool(
-        database.address, user="trygport_api", min_size=0, max_size=5, init=set_up, reset=_as_it_was
-    ) as connections:
-        yield Patient(connections)
 
 
 @asynccontextmanager
