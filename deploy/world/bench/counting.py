@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -142,23 +142,32 @@ async def _found(db: Connection, edges: set[str]) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Frames in the ledger and frames that are judged, of all streams; batches still to judge."""
+    """Frames in the ledger and frames that are judged, of some streams; batches still to judge."""
 
     received: int
     watched: int
     pending: int
 
 
-async def progress(db: Connection) -> Progress:
-    """How far ingest and watch are: cheap while streams have few holes."""
+async def progress(db: Connection, streams: Sequence[UUID]) -> Progress:
+    """How far ingest and watch are with these streams, however many others there are.
+
+    A sum over all of them takes seconds where there are millions, on the cores that are measured.
+    """
     row = await db.fetchrow(
         """
+        WITH ours AS (
+            SELECT municipality, id, received FROM stream WHERE uuid = ANY ($1::uuid[])
+        )
         SELECT (SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint
-                FROM stream, unnest(received) r) AS received,
+                FROM ours, unnest(received) r) AS received,
                (SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint
-                FROM watched, unnest(watched) r) AS watched,
+                FROM ours o
+                JOIN watched w ON w.municipality = o.municipality AND w.stream = o.id,
+                     unnest(w.watched) r) AS watched,
                (SELECT count(*) FROM pending) AS pending
-        """
+        """,
+        streams,
     )
     if row is None:
         raise RuntimeError("a SELECT without FROM gives one row")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from deploy.world.bench.copying import Connection, connected
 from deploy.world.bench.counting import Progress, progress
@@ -98,19 +99,18 @@ async def ride(rig: Rig, leg: Leg, say: Say) -> Outcome:
     say(f"Making batches of {leg.shape.frames_a_message} frames for {leg.shape.homes} boxes …")
     sending = await Sending.start(plan_for(rig, leg), rig.folder)
     async with connected(rig.stack.owner) as db:
-        before, counted = await progress(db), await counters(rig)
+        streams, counted = leg.shape.streams, await counters(rig)
         meter = rig.meter()
         meter.start()
         watching, begun = asyncio.create_task(meter.watching()), time.monotonic()
         try:
             sent = await sending.run(lambda said: say(_told(said)))
-            stored = await progress(db)
-            await judged(db, stored, say)
+            await judged(db, streams, say)
             took = time.monotonic() - begun
         finally:
             watching.cancel()
             await asyncio.gather(watching, sending.stop(), return_exceptions=True)
-        frames = (await progress(db)).watched - before.watched
+        frames = (await progress(db, streams)).watched
     after = await counters(rig)
     return Outcome(
         leg=leg,
@@ -146,10 +146,11 @@ async def counters(rig: Rig) -> dict[str, float]:
     return found
 
 
-async def judged(db: Connection, goal: Progress, say: Say) -> None:
-    """Wait until watch has judged what is received. Raises NotReady when it stands still."""
+async def judged(db: Connection, streams: Sequence[UUID], say: Say) -> None:
+    """Wait until watch has judged what is received now. Raises NotReady when it stands still."""
+    goal = await progress(db, streams)
     last, since, told = Progress(0, 0, 0), time.monotonic(), 0.0
-    while (now := await progress(db)).watched < goal.received or now.pending:
+    while (now := await progress(db, streams)).watched < goal.received or now.pending:
         if now != last:
             last, since = now, time.monotonic()
         elif time.monotonic() - since > _STANDSTILL:

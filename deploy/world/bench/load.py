@@ -77,6 +77,11 @@ class Shape:
     """Observations of which one is a press; 0 for none."""
 
     @property
+    def streams(self) -> list[UUID]:
+        """The streams of its homes: no other load's."""
+        return [stream_of(self, home) for home in range(self.first, self.first + self.homes)]
+
+    @property
     def messages(self) -> int:
         """Messages of each home."""
         return -(-self.frames // self.frames_a_message)

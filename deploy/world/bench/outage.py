@@ -11,7 +11,6 @@ from typing import Any
 from deploy.world.bench import counting, town
 from deploy.world.bench.alert import counts, kept_homes, latencies, presses_of, start_pressing
 from deploy.world.bench.copying import connected
-from deploy.world.bench.counting import progress
 from deploy.world.bench.legs import Leg, Say, judged, one_after_another, plan_for
 from deploy.world.bench.load import A_DAY, PER_FRAME, Shape
 from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
@@ -96,7 +95,7 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
         pressing.go()
         sent = await sending.run(lambda said: say(_told(said, receiver)))
         drained_at = begun + sent.seconds
-        lag = await _judged_after(started, drained_at, say)
+        lag = await _judged_after(started, country, drained_at, say)
         presses = await presses_of(pressing, report)
     finally:
         await pressing.stop()
@@ -121,10 +120,10 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
     }
 
 
-async def _judged_after(started: Rig, drained_at: float, say: Say) -> float:
+async def _judged_after(started: Rig, country: Shape, drained_at: float, say: Say) -> float:
     """Seconds from the last receipt until all of it was judged."""
     async with connected(started.stack.owner) as db:
-        await judged(db, await progress(db), say)
+        await judged(db, country.streams, say)
     return max(0.0, time.monotonic() - drained_at)
 
 
