@@ -31,6 +31,7 @@ SCREENS = "gateway.web.board"
 """The module of the screens, whose `pages` the stage `api` serves."""
 
 COMMANDS: Mapping[str, str] = {
+    "begin": "gateway.beginning",
     "people": "gateway.people",
     "edges": "gateway.edges.joining",
     "audit": "gateway.audit",

@@ -8,7 +8,6 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
@@ -16,6 +15,7 @@ from gateway import log
 from gateway.api import (
     alerts,
     audit,
+    beginning,
     devices,
     edges,
     emergencies,
@@ -33,6 +33,7 @@ from gateway.api import (
     stream,
 )
 from gateway.api.access import guard
+from gateway.api.description import described, operation_id
 from gateway.api.desk import Desk
 from gateway.api.door import Door
 from gateway.api.headers import Headers
@@ -59,12 +60,6 @@ _MOST_AT_ONCE = 2_000
 """Connections; beyond that the answer is 503, and those that are there go on."""
 
 _log = log.get(__name__)
-_DESCRIPTION = """
-Who asks brings an API key as `Authorization: Bearer …` (made by `gateway people add --key`).
-What lies outside the caller's municipality and districts is answered as if it did not exist.
-Every error is a problem document (RFC 9457). Times are ISO 8601 with their zone.
-"""
-
 _ROUTERS = (
     alerts.router,
     homes.router,
@@ -101,6 +96,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.run())
                 group.create_task(_admit(pool, settings, health))
+                group.create_task(beginning.announce(pool, settings, clock))
                 group.create_task(keep_linked(pool, settings.audit_heads, clock, health))
                 for listening, tls in sockets:
                     group.create_task(_serve(_Server(_config(app, tls)), listening, live))
@@ -126,6 +122,7 @@ def build(desk: Desk, *pages: Pages) -> FastAPI:
         title="Trygport",
         dependencies=[Depends(guard)],
         openapi_url=None,
+        generate_unique_id_function=operation_id,
         redirect_slashes=False,
         # its own telemetry would carry addresses and the texts of errors out of the house
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -147,23 +144,6 @@ def build(desk: Desk, *pages: Pages) -> FastAPI:
 def around(app: FastAPI, health: Health) -> ASGIApp:
     """The application as it is served: sizes, headers, log and measurements around it."""
     return Headers(Sizes(app), health)
-
-
-def described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document; only the routes for programs are in it."""
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title="Trygport",
-            version="1",
-            description=_DESCRIPTION,
-            routes=app.routes,
-        )
-        parts = schema.setdefault("components", {})
-        parts.setdefault("schemas", {}).update(problems.schemas())
-        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{"key": []}]
-        app.openapi_schema = schema
-    return app.openapi_schema
 
 
 class _Server(uvicorn.Server):

@@ -13,8 +13,10 @@ from gateway.api.access import (
     from_our_own_page,
     too_many,
 )
+from gateway.api.beginning import Beginning
 from gateway.api.desk import Desk
 from gateway.api.problems import Problem
+from gateway.api.rights import RIGHTS
 from gateway.api.sign_in import SignIn
 from gateway.api.throttle import Rate, Throttle, TooOften
 from gateway.oidc.provider import ProviderDown
@@ -70,6 +72,7 @@ class Door:
         self._limits = Limits()
         self._departures = Rate()
         self._sign_in = SignIn(desk)
+        self.beginning = Beginning(desk)
 
     @property
     def pool(self) -> Pool:
@@ -80,6 +83,11 @@ class Door:
 
     async def caller(self, caller: Asking) -> Caller:
         return caller
+
+    def may(self, caller: Caller, way: str) -> bool:
+        """Whether this caller comes through that route; no such route: no."""
+        right = RIGHTS.get(way)
+        return right is not None and right.lets_in(caller)
 
     def token(self, request: Request) -> str:
         """The word that this page's forms must bring."""

@@ -58,6 +58,8 @@ RIGHTS: Mapping[str, Right] = {
     "GET /openapi.json": ANYONE,
     # No names and no citizens are in the figures; a collector on another machine brings a key.
     "GET /metrics": Right((("operation", "reading"),), loopback=True),
+    "GET /begynd": ANYONE,  # the link's code is its right, while nobody administers
+    "POST /begynd": ANYONE,
     "GET /login": ANYONE,
     "POST /login": ANYONE,
     "GET /login/provider": ANYONE,
@@ -85,7 +87,7 @@ RIGHTS: Mapping[str, Right] = {
     "GET /static/{name}": ANYONE,
     "POST /edges/join": ANYONE,  # its secret is its right
     "POST /logout": SIGNED_IN,
-    "GET /": _BOARD,
+    "GET /": SIGNED_IN,  # each role is sent to where its work is; the board asks for more
     "GET /board/alerts": _BOARD,
     "GET /board/alerts/{public}/close": writes("alert"),
     "POST /board/alerts/{public}/{move}": writes("alert"),
@@ -124,9 +126,12 @@ RIGHTS: Mapping[str, Right] = {
     "GET /devices": reads("device"),
     "POST /devices": writes("device"),
     "GET /devices/{public}": reads("device"),
+    "PUT /devices/{public}": writes("device"),
     "PUT /devices/{public}/key": writes("device"),
     "GET /devices/{public}/observations": reads("observation"),
     "POST /devices/{public}/placements": writes("placement"),
+    "GET /placements/{public}": reads("placement"),
+    "PUT /placements/{public}": writes("placement"),
     "POST /placements/{public}/end": writes("placement"),
     "POST /placements/{public}/repair": writes("placement"),
     "PUT /placements/{public}/dose-plan": writes("dose_plan"),

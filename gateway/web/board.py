@@ -18,9 +18,11 @@ from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.store.moves import make_move
 from gateway.web.audit import add_audit
+from gateway.web.beginning import add_beginning
 from gateway.web.cards import card, grouped
 from gateway.web.door import Door
 from gateway.web.login import add_login
+from gateway.web.menu import BOARD, menu, start
 from gateway.web.pages import ZONE, add_static, rendered
 from gateway.web.rights import add_rights
 from gateway.web.words import BY_LEVEL, NOT_HERE, refusal
@@ -46,6 +48,8 @@ def pages(door: Door) -> APIRouter:
 
     @router.get("/")
     async def whole(request: Request, caller: Annotated[Caller, asking]) -> Response:
+        if not door.may(caller, BOARD):
+            return RedirectResponse(start(door, caller), HTTPStatus.SEE_OTHER)
         return await board.page(request, caller)
 
     @router.get("/board/alerts")
@@ -69,6 +73,7 @@ def pages(door: Door) -> APIRouter:
         return await board.move(request, caller, public, move, wanted)
 
     add_login(router, door)
+    add_beginning(router, door)
     add_audit(router, door)
     add_rights(router, door)
     add_static(router)
@@ -170,7 +175,7 @@ class Board:
             "closed": [card(alert, caller, now) for alert in lately],
             "count": len(open_),
             "more": len(open_) >= _MOST_OPEN,
-            "caller": caller,
+            "menu": menu(self._door, request, caller),
             "token": self._door.token(request),
             "now": now,
             "checked": f"{now.astimezone(ZONE):%H:%M:%S}",

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from gateway.store.caller import Caller
 from gateway.store.pool import Pool
+from gateway.web.beginning_door import Beginning
 
 
 class Door(Protocol):
@@ -16,11 +17,20 @@ class Door(Protocol):
     @property
     def pool(self) -> Pool: ...
 
+    @property
+    def beginning(self) -> Beginning:
+        """How an empty system is begun."""
+        ...
+
     def now(self) -> datetime: ...
 
     @property
     def caller(self) -> Callable[..., Awaitable[Caller]]:
         """The dependency that says who asks; the guard has let them in already."""
+        ...
+
+    def may(self, caller: Caller, way: str) -> bool:
+        """Whether this caller comes through that route, such as "GET /konto"; no such route: no."""
         ...
 
     def token(self, request: Request) -> str:

@@ -27,6 +27,8 @@ NOT_LOGGED: Mapping[str, str] = {
     "GET /openapi.json": NOBODY + "how the API is used",
     "GET /metrics": NOBODY + "counts of the gateway's own work",
     "GET /static/{name}": NOBODY + "files",
+    "GET /begynd": NOBODY + "a form, while nobody administers",
+    "POST /begynd": "the first administrator has a row of its own, of no citizen",
     "GET /login": NOBODY + "a form",
     "POST /login": "signing in has a row of its own, of no citizen",
     "GET /login/provider": "signing in has a row of its own, of no citizen",
@@ -163,7 +165,16 @@ LOGGED: Mapping[str, Ask] = {
     "POST /devices/{public}/placements": Ask(
         by="planner",
         path="/devices/{spare}/placements",
-        body={"citizen": "{citizen}", "role": "door", "room": "Entré"},
+        body={"citizen": "{citizen}", "role": "door", "room": "Entré", "legal_basis": "sel-128a"},
+    ),
+    "PUT /devices/{public}": Ask(
+        by="technician", path="/devices/{device}", body={"model": "bthome"}
+    ),
+    "GET /placements/{public}": Ask(by="technician", path="/placements/{placement}"),
+    "PUT /placements/{public}": Ask(
+        by="technician",
+        path="/placements/{placement}",
+        body={"room": "Entré", "legal_basis": "samtykke"},
     ),
     "POST /placements/{public}/end": Ask(by="planner", path="/placements/{placement}/end", body={}),
     "POST /placements/{public}/repair": Ask(
