@@ -34,8 +34,8 @@ from gateway.store.moves import AlreadyTaken, VersionPassed, make_move
 router = APIRouter(tags=["alerts"], responses=ALWAYS)
 
 
-class PersonBody(BaseModel):
-    """`name` is null for callers who work with ids."""
+class NamedBody(BaseModel):
+    """A citizen or a colleague; `name` is null for callers who work with ids."""
 
     id: UUID
     name: str | None = None
@@ -56,7 +56,7 @@ class MoveBody(BaseModel):
     """What someone did with the alert."""
 
     move: Move
-    person: PersonBody
+    person: NamedBody
     at: datetime
     before: State
     after: State
@@ -73,14 +73,14 @@ class AlertBody(BaseModel):
     id: UUID
     kind: Kind
     state: State
-    citizen: PersonBody
+    citizen: NamedBody
     since: datetime
     raised: datetime
     late: bool
     remade: bool
     ended: datetime | None
     reason: str
-    holder: PersonBody | None
+    holder: NamedBody | None
     outcome: Outcome | None
     outcome_text: str
     version: int
@@ -211,7 +211,7 @@ def alert_body(alert: reads.Alert) -> AlertBody:
         id=alert.public,
         kind=alert.kind,
         state=alert.state,
-        citizen=PersonBody(id=alert.citizen.public, name=alert.citizen.name),
+        citizen=NamedBody(id=alert.citizen.public, name=alert.citizen.name),
         since=alert.since,
         raised=alert.raised,
         late=alert.late,
@@ -239,5 +239,5 @@ def _move(move: reads.Move) -> MoveBody:
     )
 
 
-def _person(person: reads.Person) -> PersonBody:
-    return PersonBody(id=person.public, name=person.name)
+def _person(person: reads.Person) -> NamedBody:
+    return NamedBody(id=person.public, name=person.name)

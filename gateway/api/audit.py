@@ -53,7 +53,7 @@ class LogBody(BaseModel):
     next: str | None
 
 
-@router.get("/log", responses=answers(HTTPStatus.NOT_FOUND))
+@router.get("/log", operation_id="list_log", responses=answers(HTTPStatus.NOT_FOUND))
 async def list_looks(
     *,
     caller: Asking,

@@ -103,6 +103,7 @@ async def list_edges(
 @router.post(
     "/edges/join",
     responses=answers(
+        HTTPStatus.BAD_REQUEST,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,

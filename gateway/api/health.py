@@ -25,7 +25,7 @@ class Readiness(BaseModel):
     parts: dict[str, str] | None = None
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="alive")
 async def healthz() -> dict[str, str]:
     """The process lives and its loop turns."""
     return {"status": "ok"}
@@ -33,6 +33,7 @@ async def healthz() -> dict[str, str]:
 
 @router.get(
     "/readyz",
+    operation_id="ready",
     response_model_exclude_none=True,
     responses={503: {"description": "Not ready; `parts` says what is missing"}},
 )

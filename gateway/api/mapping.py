@@ -66,7 +66,7 @@ class UsesBody(BaseModel):
     uses: list[UseBody]
 
 
-@router.get("/sign-in/mapping")
+@router.get("/sign-in/mapping", operation_id="list_mapping")
 async def list_lines(caller: Asking, desk: Here) -> LinesBody:
     """Which claims give which role."""
     return LinesBody(
@@ -85,7 +85,7 @@ async def list_lines(caller: Asking, desk: Here) -> LinesBody:
     )
 
 
-@router.post("/sign-in/mapping", status_code=HTTPStatus.CREATED)
+@router.post("/sign-in/mapping", status_code=HTTPStatus.CREATED, operation_id="add_mapping")
 async def add_line(wanted: NewLineBody, caller: Asking, desk: Here) -> MadeBody:
     """One more line; the same claim, value and role again gives it other districts."""
     if caller.districts is not None:
@@ -118,6 +118,7 @@ async def add_line(wanted: NewLineBody, caller: Asking, desk: Here) -> MadeBody:
 
 @router.delete(
     "/sign-in/mapping/{public}",
+    operation_id="remove_mapping",
     status_code=HTTPStatus.NO_CONTENT,
     responses=answers(HTTPStatus.NOT_FOUND),
 )
@@ -128,7 +129,7 @@ async def remove_line(public: UUID, caller: Asking, desk: Here) -> None:
             raise NotFound
 
 
-@router.get("/sign-in/emergency-accounts")
+@router.get("/sign-in/emergency-accounts", operation_id="list_emergency_sign_ins")
 async def list_uses(caller: Asking, desk: Here) -> UsesBody:
     """Each use of an account with a password where people sign in by the provider."""
     found = await broken_glass(desk.pool, caller, desk.clock.now() - _SHOWN)

@@ -9,7 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
+from gateway.api.rights import RIGHTS
 from gateway.store.asking import NotAllowed
 from gateway.store.pool import DatabaseDown
 from gateway.store.seal import Unsealable
@@ -84,11 +86,28 @@ class Document(BaseModel):
     errors: list[Fault] | None = None
 
 
+_HEADERS: Mapping[int, Mapping[str, Any]] = {
+    HTTPStatus.UNAUTHORIZED: {
+        "WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}
+    },
+    HTTPStatus.TOO_MANY_REQUESTS: {
+        "Retry-After": {
+            "description": "Seconds to wait",
+            "schema": {"type": "integer", "minimum": 0},
+        }
+    },
+}
+
+
 def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: its error answers, as OpenAPI wants them told."""
     schema = {"$ref": "#/components/schemas/Document"}
     return {
-        int(status): {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        int(status): {
+            "description": status.phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
+        }
         for status in statuses
     }
 
@@ -180,9 +199,20 @@ def _fault(fault: Mapping[str, Any]) -> Fault:
     return Fault(detail=fault["msg"], parameter=str(path[0]) if path else str(place))
 
 
-def _http(_request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     known = cast("HTTPException", error)
-    return document(known.status_code, known.detail, headers=known.headers)
+    headers = dict(known.headers or {})
+    if known.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request) or headers.get("Allow", "")
+    return document(known.status_code, known.detail, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the address: a route knows one, and an address may have several routes."""
+    route = request.scope.get("route")
+    path = route.path if isinstance(route, Route) else ""
+    ways = [way.split(" ") for way in RIGHTS]
+    return ", ".join(sorted({method for method, place in ways if place == path}))
 
 
 def _database_down(_request: Request, _error: Exception) -> Response:

@@ -29,10 +29,16 @@ from gateway.store.register.undo import CannotUndo, undo
 
 router = APIRouter(tags=["register"], responses=ALWAYS)
 
+_EXAMPLE = """\
+distrikt;bolig;borger;navn;adresse;enhed;model;rolle;rum;hjemmel
+Nord;B-17;K-17;Elna Holm;Skovvej 4, 4400 Kalundborg;A4:C1:38:00:01:17;;nødkald;Stue;samtykke
+"""
 _CSV: Mapping[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"text/csv": {"schema": {"type": "string"}}},
+        "content": {
+            "text/csv": {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE}
+        },
     }
 }
 
@@ -88,7 +94,7 @@ async def _registering(desk: Desk, caller: Caller) -> AsyncGenerator[tuple[Conne
         )
 
 
-@router.post("/imports", openapi_extra=dict(_CSV))
+@router.post("/imports", openapi_extra=dict(_CSV), operation_id="import_register")
 async def bring_in(
     request: Request,
     caller: Asking,
@@ -122,7 +128,11 @@ async def show_import(public: UUID, caller: Asking, desk: Here) -> ImportBody:
     return body.model_copy(update={"undone": found.undone})
 
 
-@router.post("/imports/{public}/undo", responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@router.post(
+    "/imports/{public}/undo",
+    operation_id="undo_import",
+    responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
 async def take_back(public: UUID, caller: Asking, desk: Here) -> UndoneBody:
     """Take an import back as one. 409 when what it made is in use, or was changed since."""
     async with _registering(desk, caller) as (db, by):
@@ -137,6 +147,7 @@ async def take_back(public: UUID, caller: Asking, desk: Here) -> UndoneBody:
 
 @router.get(
     "/register.csv",
+    operation_id="export_register",
     response_class=Response,
     responses={HTTPStatus.OK: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )

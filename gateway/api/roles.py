@@ -22,7 +22,7 @@ class RightsBody(BaseModel):
     rights: Mapping[Role, Mapping[DataClass, Level]]
 
 
-@router.get("/rights")
+@router.get("/rights", operation_id="show_rights")
 async def rights(caller: Asking) -> RightsBody:
     """The whole table, and the role that the caller acts in."""
     return RightsBody(

@@ -74,6 +74,7 @@ async def who_am_i(caller: Asking, desk: Here) -> WhoBody:
 
 @router.post(
     "/session/role",
+    operation_id="act_in_role",
     status_code=HTTPStatus.NO_CONTENT,
     responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )

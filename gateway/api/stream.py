@@ -27,6 +27,7 @@ _AGAIN = "retry: 3000\n\n"
 
 @router.get(
     "/stream",
+    operation_id="follow_alerts",
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )

@@ -1,11 +1,18 @@
 """Parameters that several routes share, with the bounds that the database and people need."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import available_timezones
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 _NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
@@ -18,6 +25,7 @@ Name = Annotated[
 Text = Annotated[str, StringConstraints(max_length=1000, pattern=_NO_CONTROL)]
 """What a person writes to colleagues."""
 
+_CENTURY = "^20[0-9]{2}-"
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -27,8 +35,24 @@ def _sensible(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_sensible)]
+def _written(at: object) -> object:
+    """A number is no time: seconds or milliseconds, and of which zone, it does not say."""
+    if isinstance(at, datetime) or (isinstance(at, str) and re.match(_CENTURY, at)):
+        return at
+    raise ValueError("must be a time between the years 2000 and 2100, as 2026-03-02T20:00:00Z")
+
+
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written),
+    AfterValidator(_sensible),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _CENTURY}),
+]
 """A moment with its zone, ISO 8601, in this century."""
+
+
+ZONE_FORMAT = "iana-time-zone"
+"""What the API's description calls it; no standard has a word for it."""
 
 
 def _known(zone: str) -> str:
@@ -37,7 +61,12 @@ def _known(zone: str) -> str:
     return zone
 
 
-Zone = Annotated[str, StringConstraints(max_length=50), AfterValidator(_known)]
+Zone = Annotated[
+    str,
+    StringConstraints(max_length=50),
+    AfterValidator(_known),
+    WithJsonSchema({"type": "string", "maxLength": 50, "format": ZONE_FORMAT}),
+]
 """A zone of the IANA time zone database, such as Europe/Copenhagen."""
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
