@@ -77,6 +77,11 @@ class Broker:
             raise RuntimeError("the broker does not run")
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether Mosquitto runs: it ends by itself when something is wrong with it."""
+        return self._process is not None and self._process.is_running
+
     def kill(self) -> None:
         """End by kill -9: what was not saved is lost, as in a power cut."""
         if self._process is not None:

@@ -109,6 +109,11 @@ class Database:
             raise RuntimeError("the database does not run")
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the postmaster runs: it ends by itself when something is wrong with it."""
+        return self._process is not None and self._process.is_running
+
     def one(self, name: str = "trygport") -> OneDatabase:
         """One database of this cluster, whether or not it is there yet."""
         return OneDatabase(name=name, port=self.port)

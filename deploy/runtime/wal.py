@@ -40,6 +40,7 @@ class WalStream:
 
     folder: Path
     keep: int | None
+    log: Path
     _process: Guarded
     _stop: threading.Event = field(default_factory=threading.Event)
     _flusher: threading.Thread | None = None
@@ -65,7 +66,7 @@ class WalStream:
             raise DidNotStart(f"pg_receivewal: {made.stderr.strip()}")
         streaming = ["-D", folder, "--slot", SLOT, "--status-interval", str(int(FLUSHED_EVERY))]
         process = Guarded.start([*command, *streaming], log=log, stop_signal=signal.SIGINT)
-        stream = cls(folder=folder, keep=keep, _process=process)
+        stream = cls(folder=folder, keep=keep, log=log, _process=process)
         stream._flusher = threading.Thread(target=stream._tend, name="wal", daemon=True)
         stream._flusher.start()
         process.wait_until(stream.has_begun)
@@ -75,6 +76,11 @@ class WalStream:
     def pid(self) -> int:
         """The process number of pg_receivewal."""
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether pg_receivewal runs: it goes on by itself when the server was away."""
+        return self._process.is_running
 
     def has_begun(self) -> bool:
         """Whether anything was streamed yet."""

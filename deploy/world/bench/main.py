@@ -36,7 +36,7 @@ _NEVER = (
 )
 """What each must be 0, where a benchmark counts it."""
 _TROUBLES = (
-    *(CommandFailed, DidNotStart, NotReady, HelperFailed),
+    *(CommandFailed, DidNotStart, NotReady),
     *(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
 )
 """What a full disk or a part that ended look like from here: then nothing was measured."""
@@ -63,6 +63,8 @@ def main(words: Sequence[str] | None = None) -> int:
         figures = asyncio.run(_until_stopped(asked))
     except Stop as stop:
         return _explain(stop.sentence, stop.code)
+    except HelperFailed as failed:
+        return _explain(str(failed), Exit.FAULT)
     except _TROUBLES as trouble:
         return _explain(f"{type(trouble).__name__}: {trouble}", Exit.FAULT)
     if figures is None:

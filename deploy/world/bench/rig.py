@@ -8,13 +8,15 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from deploy.runtime.machine import make_sure_of_room
-from deploy.runtime.paths import RUNTIME
+from deploy.runtime.paths import RUN
 from deploy.runtime.services import Broker, Database, Guarded, free_port, scratch_folder
 from deploy.world.bench.figures import Meter
+from deploy.world.bench.parts import Part, watched
 from deploy.world.stack import Stack
 
 _LISTENER = """
@@ -103,6 +105,29 @@ class Rig:
             say(f"  the gateway complains: {one}")
         return len(found)
 
+    def parts(self) -> list[Part]:
+        """What must run as long as we do."""
+        database, broker = self.stack.database, self.broker
+        found = [
+            Part(name="The broker", is_running=lambda: broker.is_running, log=broker.log),
+            Part(name="The database", is_running=lambda: database.is_running, log=database.log),
+        ]
+        if (wal := database.wal) is not None:
+            found.append(
+                Part(name="The log stream", is_running=lambda: wal.is_running, log=wal.log)
+            )
+        return found + [
+            Part(name=f"The stage {name}", is_running=partial(_runs, process), log=process.log)
+            for name, process in list(self.stages.items())
+        ]
+
+    def kill(self) -> None:
+        """End all that would only be in the way: nothing of it is needed any more."""
+        for process in self.stack.gateways.values():
+            process.kill()
+        self.stack.database.kill()
+        self.broker.kill()
+
     def meter(self, **others: int) -> Meter:
         """A meter of the stages, the broker and the database, and other processes by name."""
         pids = {name: [process.pid] for name, process in self.stages.items()}
@@ -124,6 +149,10 @@ class Rig:
         return json.loads(await asyncio.to_thread(file.read_text))
 
 
+def _runs(process: Guarded) -> bool:
+    return process.is_running
+
+
 @asynccontextmanager
 async def rig(
     settings: Mapping[str, str] | None = None, *, say: Callable[[str], None] = lambda _: None
@@ -133,14 +162,19 @@ async def rig(
         say("Starting broker and database …")
         started = await asyncio.to_thread(Rig.start, folder, settings or {})
         try:
-            yield started
+            async with watched(started.parts, folder):
+                yield started
+        except BaseException:
+            await asyncio.to_thread(started.kill)
+            raise
         finally:
             await asyncio.to_thread(started.stack.stop)
 
 
 def make_sure_of_room_for(observations: float) -> None:
     """Raises Stop when the disk is too short for so many observations."""
-    make_sure_of_room(RUNTIME, needed=round(observations * AN_OBSERVATION) + 2 * _KEEP_WAL)
+    RUN.mkdir(parents=True, exist_ok=True)
+    make_sure_of_room(RUN, needed=round(observations * AN_OBSERVATION) + 2 * _KEEP_WAL)
 
 
 def _many_files() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from deploy.runtime.paths import PYTHON, ROOT
-from deploy.runtime.process import tail
+from deploy.world.bench.parts import ended
 from deploy.world.stack import clean_environment
 
 _LONGEST_LINE = 1 << 20
@@ -61,7 +61,8 @@ class Talking:
         """The next thing that it says. Raises HelperFailed."""
         line = await self._process.stdout.readline() if self._process.stdout else b""
         if not line:
-            raise HelperFailed(f"a helper ended: {await asyncio.to_thread(tail, self._log)}")
+            name = f"The helper {self._log.stem}"
+            raise HelperFailed(await asyncio.to_thread(ended, name, self._log))
         said: dict[str, Any] = json.loads(line)
         if "refused" in said:
             raise HelperFailed(str(said["refused"]))
