@@ -102,12 +102,13 @@ class Api:
         citizen: str,
         role: str,
         room: str,
+        legal_basis: str = "samtykke",
         **more: Any,  # noqa: ANN401 - `from` and `dose_plan`, as the API takes them
     ) -> Json:
         """Register a device and place it; the placement, whose `device` is the device's id."""
         device = await self.post("/devices", {"address": address, "model": model})
-        wanted = {"citizen": citizen, "role": role, "room": room, **more}
-        return await self.post(f"/devices/{device['id']}/placements", wanted)
+        wanted = {"citizen": citizen, "role": role, "room": room, "legal_basis": legal_basis}
+        return await self.post(f"/devices/{device['id']}/placements", wanted | more)
 
 
 def _body(answer: httpx2.Response) -> Json:

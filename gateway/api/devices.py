@@ -6,21 +6,23 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, BaseModel, StringConstraints, TypeAdapter, WithJsonSchema
 
 from adapters.catalogue import CATALOGUE
 from adapters.observation import ClockQuality, Kind, Quality
 from gateway.api.access import Asking
 from gateway.api.desk import Desk, Here
+from gateway.api.etags import Matching, stale_problem, tag
 from gateway.api.placements import PlacementBody, SetAsideBody, placement_body, set_aside_body
 from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
 from gateway.api.texts import Limit, Time
 from gateway.reads import devices as reads
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
-from gateway.store.homes import InTheWay, add_device, give_key
+from gateway.store.homes import InTheWay, add_device, change_device, give_key
 from gateway.store.looks import looked
+from gateway.store.versions import Stale
 
 router = APIRouter(tags=["devices"], responses=ALWAYS)
 
@@ -30,6 +32,9 @@ _NOT_OURS = Problem(
     HTTPStatus.BAD_REQUEST, "`after` is not a `next` of ours.", kind="not-a-continuation"
 )
 
+_EDITED = answers(
+    HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED
+)
 _KINDS = [kind.name.lower() for kind in Kind]
 
 
@@ -55,6 +60,12 @@ class NewDevice(BaseModel):
     key: Key | None = None
 
 
+class DeviceChange(BaseModel):
+    """The whole of what may be edited: a device with another address is another device."""
+
+    model: Annotated[str, StringConstraints(max_length=40, pattern="^[a-z0-9_-]*$")]
+
+
 class NewKey(BaseModel):
     """`key` is the BLE key, 16 bytes in hexadecimal."""
 
@@ -63,6 +74,8 @@ class NewKey(BaseModel):
 
 class DeviceBody(BaseModel):
     """A device; without a placement it lies in the depot. `keyed`: its BLE key is known.
+
+    `version` counts changes of the device and its key, and stands in the ETag too.
 
     `readable` false: frames of it were set aside lately. An encrypted device without its key
     calls nobody, placed or not.
@@ -75,6 +88,7 @@ class DeviceBody(BaseModel):
     readable: bool
     set_aside: SetAsideBody | None
     placement: PlacementBody | None
+    version: int
 
 
 class DevicesBody(BaseModel):
@@ -127,7 +141,7 @@ async def list_devices(
 
 
 @router.post("/devices", status_code=HTTPStatus.CREATED, responses=answers(HTTPStatus.CONFLICT))
-async def new_device(caller: Asking, desk: Here, device: NewDevice) -> DeviceBody:
+async def new_device(caller: Asking, desk: Here, device: NewDevice, answer: Response) -> DeviceBody:
     """A device that is ours from now on, in the depot until it is placed."""
     now = desk.clock.now()
     try:
@@ -141,12 +155,12 @@ async def new_device(caller: Asking, desk: Here, device: NewDevice) -> DeviceBod
         )
     except InTheWay as refused:
         raise Conflict("in-the-way", str(refused)) from refused
-    return _device(await _as_it_is(desk, caller, public, now))
+    return await _as_it_is(desk, caller, public, answer)
 
 
 @router.get("/devices/{public}", responses=answers(HTTPStatus.NOT_FOUND))
-async def one_device(public: UUID, caller: Asking, desk: Here) -> DeviceBody:
-    """One device: where it is placed, and whether it is understood."""
+async def one_device(public: UUID, caller: Asking, desk: Here, answer: Response) -> DeviceBody:
+    """One device: where it is placed, and whether it is understood; and its ETag."""
     now = desk.clock.now()
     async with asking(desk.pool, caller) as db:
         try:
@@ -155,21 +169,54 @@ async def one_device(public: UUID, caller: Asking, desk: Here) -> DeviceBody:
             raise NotFound from error
         seen = [found.placement.citizen] if found.placement else []
         await looked(db, caller, "device.seen", seen, now)
+    tag(answer, found.version)
     return _device(found)
 
 
-@router.put("/devices/{public}/key", responses=answers(HTTPStatus.NOT_FOUND))
-async def new_key(public: UUID, caller: Asking, desk: Here, wanted: NewKey) -> DeviceBody:
+@router.put("/devices/{public}", responses=_EDITED)
+async def edit_device(
+    *,
+    public: UUID,
+    caller: Asking,
+    desk: Here,
+    matching: Matching,
+    wanted: DeviceChange,
+    answer: Response,
+) -> DeviceBody:
+    """Another model: boxes hear the device in another way."""
+    try:
+        await change_device(
+            desk.pool, caller, public, wanted.model, desk.clock.now(), versions=matching
+        )
+        return await _as_it_is(desk, caller, public, answer)
+    except LookupError as error:
+        raise NotFound from error
+    except Stale as stale:
+        raise stale_problem() from stale
+
+
+@router.put("/devices/{public}/key", responses=_EDITED)
+async def new_key(
+    *,
+    public: UUID,
+    caller: Asking,
+    desk: Here,
+    matching: Matching,
+    wanted: NewKey,
+    answer: Response,
+) -> DeviceBody:
     """The device's BLE key, the first or another one, for what comes from now on.
 
     What was heard before is kept and read by the command `gateway reread --device ADDRESS`.
     """
-    now = desk.clock.now()
+    now, key = desk.clock.now(), bytes.fromhex(wanted.key)
     try:
-        await give_key(desk.pool, caller, public, bytes.fromhex(wanted.key), now)
-        return _device(await _as_it_is(desk, caller, public, now))
+        await give_key(desk.pool, caller, public, key, now, versions=matching)
+        return await _as_it_is(desk, caller, public, answer)
     except LookupError as error:
         raise NotFound from error
+    except Stale as stale:
+        raise stale_problem() from stale
 
 
 @router.get("/devices/{public}/observations", responses=answers(HTTPStatus.NOT_FOUND))
@@ -211,9 +258,11 @@ async def list_observations(
     return ObservationsBody(observations=[observation_body(one) for one in shown], next=more)
 
 
-async def _as_it_is(desk: Desk, caller: Caller, public: UUID, now: datetime) -> reads.Device:
+async def _as_it_is(desk: Desk, caller: Caller, public: UUID, answer: Response) -> DeviceBody:
     async with asking(desk.pool, caller) as db:
-        return await reads.device(db, caller, public, now)
+        found = await reads.device(db, caller, public, desk.clock.now())
+    tag(answer, found.version)
+    return _device(found)
 
 
 def _continuation(shown: list[reads.Observed], start: datetime, skip: int) -> str:
@@ -243,6 +292,7 @@ def _device(device: reads.Device) -> DeviceBody:
         readable=device.set_aside is None,
         set_aside=set_aside_body(device.set_aside),
         placement=device.placement and placement_body(device.placement),
+        version=device.version,
     )
 
 

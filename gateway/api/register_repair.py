@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, StringConstraints
 
+from gateway.api.etags import tag
 from gateway.api.placements import PlacementBody, placement_body
 from gateway.api.problems import ALWAYS, answers
-from gateway.api.register_work import Working
+from gateway.api.register_work import Editing
 from gateway.api.texts import Text
 from gateway.reads import devices as reads
 from gateway.store.register.repair import repair as move
@@ -25,9 +26,16 @@ class Repair(BaseModel):
 
 
 @router.post(
-    "/placements/{public}/repair", responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+    "/placements/{public}/repair",
+    operation_id="repair_placement",
+    responses=answers(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.PRECONDITION_REQUIRED,
+    ),
 )
-async def repair(public: UUID, work: Working, wanted: Repair) -> PlacementBody:
+async def repair(public: UUID, work: Editing, wanted: Repair) -> PlacementBody:
     """The placement was this citizen's from its beginning, and so is all that was observed.
 
     Findings and alerts of both citizens are judged anew; the move is kept with its reason.
@@ -39,6 +47,9 @@ async def repair(public: UUID, work: Working, wanted: Repair) -> PlacementBody:
             public,
             citizen=wanted.citizen,
             reason=wanted.reason,
+            versions=work.versions,
             now=work.desk.clock.now(),
         )
-        return placement_body(await reads.placement(db, work.caller, public))
+        repaired = await reads.placement(db, work.caller, public)
+    tag(work.answer, repaired.version)
+    return placement_body(repaired)

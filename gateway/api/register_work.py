@@ -1,6 +1,5 @@
 """What the register's routes share: a transaction as the caller, ETags, and the access log."""
 
-import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,11 +7,12 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Response
 from pydantic import BaseModel
 
 from gateway.api.access import Asking
 from gateway.api.desk import Desk, Here
+from gateway.api.etags import Matching, stale_problem, tag
 from gateway.api.problems import Conflict, NotFound, Problem
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
@@ -20,9 +20,9 @@ from gateway.store.homes import InTheWay
 from gateway.store.looks import changed, looked
 from gateway.store.pool import Connection
 from gateway.store.register import things
-from gateway.store.register.things import Item, LikeCpr, Stale
+from gateway.store.register.things import Item, LikeCpr
+from gateway.store.versions import Stale, Versions
 
-_ETAGS = re.compile(r'\s*(?:\*|"\d{1,9}"(?:\s*,\s*"\d{1,9}")*)\s*', re.ASCII)
 _PATHS: Mapping[things.Name, str] = {
     "district": "districts",
     "team": "teams",
@@ -90,11 +90,7 @@ class Work:
         except InTheWay as refused:
             raise Conflict("in-the-way", str(refused)) from refused
         except Stale as stale:
-            raise Problem(
-                HTTPStatus.PRECONDITION_FAILED,
-                "Somebody else has changed it since; read it again.",
-                kind="stale",
-            ) from stale
+            raise stale_problem() from stale
         except LikeCpr as refused:
             raise Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -103,7 +99,7 @@ class Work:
             ) from refused
 
     def _tagged(self, item: Item) -> dict[str, Any]:
-        self.answer.headers["ETag"] = f'"{item.version}"'
+        tag(self.answer, item.version)
         return told(item)
 
 
@@ -111,7 +107,7 @@ class Work:
 class Edit(Work):
     """A change of what was read: `versions` are those that it may have now, None for any."""
 
-    versions: frozenset[int] | None
+    versions: Versions
 
     async def change(self, name: things.Name, public: UUID, wanted: BaseModel) -> dict[str, Any]:
         """The thing as it is wanted. Raises NotFound, Conflict and Problem 412 and 422."""
@@ -138,31 +134,9 @@ def work(caller: Asking, desk: Here, answer: Response) -> Work:
     return Work(caller=caller, desk=desk, answer=answer)
 
 
-def edit(
-    caller: Asking,
-    desk: Here,
-    answer: Response,
-    if_match: Annotated[
-        str | None,
-        Header(max_length=200, description="the ETag of what was read: needed, so no edit is lost"),
-    ] = None,
-) -> Edit:
-    return Edit(caller=caller, desk=desk, answer=answer, versions=versions(if_match))
+def edit(caller: Asking, desk: Here, answer: Response, matching: Matching) -> Edit:
+    return Edit(caller=caller, desk=desk, answer=answer, versions=matching)
 
 
 Working = Annotated[Work, Depends(work)]
 Editing = Annotated[Edit, Depends(edit)]
-
-
-def versions(if_match: str | None) -> frozenset[int] | None:
-    """The versions that an If-Match names, None for any. Raises Problem 428 and 400."""
-    if if_match is None:
-        raise Problem(
-            HTTPStatus.PRECONDITION_REQUIRED,
-            "Send the ETag that you read as If-Match, so that nobody's edit is lost.",
-            kind="if-match-needed",
-        )
-    if not _ETAGS.fullmatch(if_match):
-        raise Problem(HTTPStatus.BAD_REQUEST, "If-Match is not an ETag of ours.", kind="bad-etag")
-    found = re.findall(r"\d+", if_match)
-    return frozenset(map(int, found)) if found else None

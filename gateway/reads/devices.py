@@ -32,7 +32,10 @@ class DosePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a device is or was. `citizen_name` is None for callers who work with ids."""
+    """Where a device is or was. `citizen_name` is None for callers who work with ids.
+
+    `legal_basis` is a word of gateway/store/register/lines.py; None: placed before it was asked.
+    """
 
     id: int
     public: UUID
@@ -42,8 +45,10 @@ class Placement:
     citizen_name: str | None
     role: str
     room: str
+    legal_basis: str | None
     since: datetime
     until: datetime | None
+    version: int
     plan: DosePlan | None = None
 
 
@@ -73,6 +78,7 @@ class Device:
     keyed: bool
     set_aside: SetAside | None
     placement: Placement | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,8 @@ class Observed:
 
 
 _DEVICES = """
-    SELECT d.public, d.address, d.model, s.device IS NOT NULL AS keyed, a.count, a.last, a.reason
+    SELECT d.public, d.address, d.model, d.version, s.device IS NOT NULL AS keyed,
+           a.count, a.last, a.reason
     FROM device d
     LEFT JOIN device_secret s ON s.municipality = d.municipality AND s.device = d.id
     LEFT JOIN LATERAL (
@@ -111,7 +118,10 @@ _DEVICES = """
 _PLACEMENT = """
     SELECT p.id, p.public, d.public AS device, p.citizen, c.public AS citizen_public,
            CASE WHEN $2 THEN i.name END AS citizen_name,
-           p.role, p.room, p."from" AS since, p."to" AS until
+           p.role, p.room, p.legal_basis, p."from" AS since, p."to" AS until,
+           p.version + COALESCE((SELECT max(v.version) FROM dose_plan v
+                                 WHERE v.municipality = p.municipality AND v.placement = p.id), 0)
+               AS version
     FROM placement p
     JOIN device d ON d.municipality = p.municipality AND d.id = p.device
     JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
@@ -185,6 +195,7 @@ def _device(row: Row, placement: Placement | None) -> Device:
         keyed=row["keyed"],
         set_aside=aside if row["count"] else None,
         placement=placement,
+        version=row["version"],
     )
 
 

@@ -10,8 +10,9 @@ from asyncpg.exceptions import UniqueViolationError
 from gateway.store import looks
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
-from gateway.store.pool import Connection, Pool
+from gateway.store.pool import Connection, Pool, Row
 from gateway.store.seal import Place
+from gateway.store.versions import Versions, agree
 
 
 class InTheWay(Exception):
@@ -87,7 +88,7 @@ async def _move_in(
 
 
 _LOCK_DEVICE = """
-    SELECT d.id, p.citizen FROM device d
+    SELECT d.id, d.version, p.citizen FROM device d
     LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL
     WHERE d.municipality = $1 AND d.public = $2 AND (p.id IS NOT NULL OR NOT is_placed(d.id))
     FOR UPDATE OF d
@@ -121,15 +122,52 @@ async def add_device(
     return row["public"]
 
 
-async def give_key(pool: Pool, caller: Caller, device: UUID, key: bytes, now: datetime) -> None:
+async def give_key(
+    pool: Pool, caller: Caller, device: UUID, key: bytes, now: datetime, *, versions: Versions
+) -> None:
     """The device's BLE key, the first or another one, for frames that come from now on.
 
-    Raises LookupError when the device is not there for the caller.
+    Raises LookupError when the device is not there for the caller, and Stale when it has none of
+    these versions: a key that works may not be lost to one who never saw it.
     """
     async with asking(pool, caller) as db:
-        row = await db.fetchrow(_LOCK_DEVICE, caller.municipality, device)
-        if row is None:
-            raise LookupError(str(device))
+        row = await _device(db, caller, device, versions)
         await db.execute(_GIVE_KEY, caller.municipality, row["id"], key, now)
+        await db.execute(
+            "UPDATE device SET version = version + 1 WHERE municipality = $1 AND id = $2",
+            caller.municipality,
+            row["id"],
+        )
         await looks.changed(db, caller, f"device.key_given {device}", row["citizen"], now)
         await db.execute("NOTIFY home")
+
+
+async def change_device(
+    pool: Pool, caller: Caller, device: UUID, model: str, now: datetime, *, versions: Versions
+) -> None:
+    """Another model: boxes hear the device in another way. Raises LookupError and Stale."""
+    async with asking(pool, caller) as db:
+        row = await _device(db, caller, device, versions)
+        await db.execute(
+            "UPDATE device SET model = $3 WHERE municipality = $1 AND id = $2",
+            caller.municipality,
+            row["id"],
+            model,
+        )
+        await db.execute(
+            "UPDATE edge e SET config_version = config_version + 1 FROM citizen c "
+            "WHERE c.municipality = $1 AND c.id = $2 AND e.municipality = $1 AND e.home = c.home",
+            caller.municipality,
+            row["citizen"],
+        )
+        await looks.changed(db, caller, f"device.changed {device}", row["citizen"], now)
+        await db.execute("NOTIFY home")
+        await db.execute("NOTIFY config")
+
+
+async def _device(db: Connection, caller: Caller, device: UUID, versions: Versions) -> Row:
+    row = await db.fetchrow(_LOCK_DEVICE, caller.municipality, device)
+    if row is None:
+        raise LookupError(str(device))
+    agree(row["version"], versions)
+    return row

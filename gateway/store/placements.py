@@ -11,6 +11,7 @@ from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.homes import InTheWay
 from gateway.store.pool import Connection, Pool, Row
+from gateway.store.versions import Versions, agree
 
 
 class NotYet(Exception):
@@ -37,13 +38,14 @@ class DosePlan:
 
 
 _PLACEMENT = """
-    SELECT p.id, p.device, p.citizen, p.role, p."from", p."to", c.home, h.zone
+    SELECT p.id, p.device, p.citizen, p.role, p."from", p."to", c.home, h.zone, p.version
     FROM placement p
     JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
     JOIN home h ON h.municipality = c.municipality AND h.id = c.home
     WHERE p.municipality = $1 AND p.public = $2
     FOR UPDATE OF p
 """
+_PLANNED = "SELECT max(version) FROM dose_plan WHERE municipality = $1 AND placement = $2"
 _LOCK_DEVICE = """
     SELECT d.id FROM device d
     JOIN placement p ON p.municipality = d.municipality AND p.device = d.id
@@ -55,8 +57,8 @@ _CALLS = (Kind.CALL_PRESSED, Kind.BUTTON)
 _CITIZEN = "SELECT id, home FROM citizen WHERE municipality = $1 AND public = $2"
 _DEVICE = "SELECT id FROM device WHERE municipality = $1 AND public = $2 FOR UPDATE"
 _PLACE = """
-    INSERT INTO placement (municipality, device, citizen, role, room, "from")
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO placement (municipality, device, citizen, role, room, legal_basis, "from", "to")
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     RETURNING public
 """
 
@@ -69,18 +71,21 @@ async def place(
     citizen: UUID,
     role: str,
     room: str,
+    basis: str | None = None,
     since: datetime | None,
+    until: datetime | None = None,
     plan: DosePlan | None,
     now: datetime,
 ) -> UUID:
     """The device speaks for the citizen in this role and room, from `since` (now if not said).
 
-    Raises LookupError when device or citizen is not there for the caller, and InTheWay when the
-    device is placed, or was placed later than `since`. Raises NotYet for a `since` to come.
+    `basis` is its legal basis, a word of gateway/store/register/lines.py; `until` is for what has
+    ended already. Raises LookupError when device or citizen is not there for the caller, and
+    InTheWay when the device is placed, or was placed later than `since`, or `until` is not later.
+    Raises NotYet for a `since` or `until` to come.
     """
     since = since or now
-    if since > now:
-        raise NotYet(f"a placement cannot begin later than now, {now.isoformat()}")
+    _refuse_to_come(since, until, now)
     async with asking(pool, caller) as db:
         number = await db.fetchval(_DEVICE, caller.municipality, device)
         who = await db.fetchrow(_CITIZEN, caller.municipality, citizen)
@@ -88,15 +93,53 @@ async def place(
             raise LookupError(str(device if number is None else citizen))
         await _refuse_overlap(db, number, since)
         public = await db.fetchval(
-            _PLACE, caller.municipality, number, who["id"], role, room, since
+            _PLACE, caller.municipality, number, who["id"], role, room, basis, since, until
         )
         if plan is not None:
             placed = await db.fetchrow(_PLACEMENT, caller.municipality, public)
             assert placed is not None  # noqa: S101 - made three lines above
             await _new_plan(db, caller, placed, plan, since)
+            if until is not None:
+                await _end_plans(db, caller, placed["id"], until)
         await looks.changed(db, caller, "device.placed", who["id"], now)
         await _tell(db, caller, who["home"], now)
     return public
+
+
+def _refuse_to_come(since: datetime, until: datetime | None, now: datetime) -> None:
+    if since > now:
+        raise NotYet(f"a placement cannot begin later than now, {now.isoformat()}")
+    if until is not None and until > now:
+        raise NotYet(f"a placement cannot end later than now, {now.isoformat()}")
+    if until is not None and until <= since:
+        raise InTheWay(f"the placement began later, at {since.isoformat()}")
+
+
+async def change_placement(
+    pool: Pool,
+    caller: Caller,
+    public: UUID,
+    *,
+    room: str,
+    basis: str,
+    versions: Versions,
+    now: datetime,
+) -> None:
+    """Another room or legal basis. Raises LookupError, and Stale for another version.
+
+    Another role is another placement: what was judged of this one was judged by its role.
+    """
+    async with asking(pool, caller) as db:
+        row = await _placement(db, caller, public, versions)
+        await db.execute(
+            "UPDATE placement SET room = $3, legal_basis = $4 WHERE municipality = $1 AND id = $2",
+            caller.municipality,
+            row["id"],
+            room,
+            basis,
+        )
+        await looks.changed(db, caller, "placement.changed", row["citizen"], now)
+        await _tell(db, caller, row["home"], now)
 
 
 async def _refuse_overlap(db: Connection, device: int, since: datetime) -> None:
@@ -108,20 +151,27 @@ async def _refuse_overlap(db: Connection, device: int, since: datetime) -> None:
 
 
 async def end_placement(
-    pool: Pool, caller: Caller, public: UUID, *, at: datetime | None, now: datetime
+    pool: Pool,
+    caller: Caller,
+    public: UUID,
+    *,
+    at: datetime | None,
+    now: datetime,
+    versions: Versions = None,
 ) -> None:
     """The device stops speaking for the citizen at `at` (now if not said).
 
     Raises LookupError when the placement is not there for the caller, InTheWay when it has ended
     already, began later than `at`, or called for help later; NotYet for an `at` to come: until
-    then a person could still call with it, and nobody would look at the end again.
+    then a person could still call with it, and nobody would look at the end again. Stale when it
+    has none of these versions.
     """
     at = at or now
     if at > now:
         raise NotYet(f"a placement cannot end later than now, {now.isoformat()}")
     async with asking(pool, caller) as db:
         await db.fetchval(_LOCK_DEVICE, caller.municipality, public)
-        row = await _placement(db, caller, public)
+        row = await _placement(db, caller, public, versions)
         await _refuse_end(db, row, at)
         await db.execute(
             'UPDATE placement SET "to" = $3 WHERE municipality = $1 AND id = $2',
@@ -146,15 +196,15 @@ async def _refuse_end(db: Connection, placement: Row, at: datetime) -> None:
 
 
 async def plan_doses(
-    pool: Pool, caller: Caller, public: UUID, plan: DosePlan, *, now: datetime
+    pool: Pool, caller: Caller, public: UUID, plan: DosePlan, *, now: datetime, versions: Versions
 ) -> int:
     """A new version of the placement's dose plan; the former one ends where it begins.
 
-    Returns the version. Raises LookupError when the placement is not there for the caller, and
-    InTheWay when it is not a dispenser's or has ended.
+    Returns the version. Raises LookupError when the placement is not there for the caller,
+    InTheWay when it is not a dispenser's or has ended, and Stale for another version.
     """
     async with asking(pool, caller) as db:
-        row = await _placement(db, caller, public)
+        row = await _placement(db, caller, public, versions)
         if row["to"] is not None:
             raise InTheWay(f"the placement ended already, at {row['to'].isoformat()}")
         version = await _new_plan(db, caller, row, plan, now)
@@ -163,10 +213,13 @@ async def plan_doses(
     return version
 
 
-async def _placement(db: Connection, caller: Caller, public: UUID) -> Row:
+async def _placement(db: Connection, caller: Caller, public: UUID, versions: Versions) -> Row:
     row = await db.fetchrow(_PLACEMENT, caller.municipality, public)
     if row is None:
         raise LookupError(str(public))
+    # under the placement's lock, which every writer of its plan takes as well
+    planned: int | None = await db.fetchval(_PLANNED, caller.municipality, row["id"])
+    agree(row["version"] + (planned or 0), versions)
     return row
 
 

@@ -13,6 +13,8 @@ from adapters.observation import Kind
 from deploy.runtime.services import OneDatabase
 from tests.gateway.office import Flat, Office, office
 
+ANYHOW = {"If-Match": "*"}
+SAMTYKKE = {"legal_basis": "samtykke"}
 PLAN = {
     "slots": [
         {"slot": 0, "at": "08:00", "window_minutes": 60, "grace_minutes": 15},
@@ -43,6 +45,7 @@ async def test_from_nothing_to_a_placed_dispenser_with_a_plan(here: Office) -> N
         json={
             "citizen": home.json()["citizens"][0]["id"],
             "role": "dispenser",
+            "legal_basis": "samtykke",
             "room": "Køkken",
             "dose_plan": PLAN,
         },
@@ -57,14 +60,14 @@ async def test_from_nothing_to_a_placed_dispenser_with_a_plan(here: Office) -> N
     assert listed[0]["placement"].items() <= placed.json().items()
     assert (listed[0]["keyed"], listed[0]["readable"], placed.json()["readable"]) == (True,) * 3
     assert (await planner.get("/homes")).json()["homes"] == [home.json()]
-    assert await here.owner.fetchval("SELECT key FROM device_secret") == bytes.fromhex("0f" * 16)
+    assert (await here.owner.fetchval("SELECT key FROM device_secret")).startswith(b"sealed1:")
 
 
 async def placed(here: Office, flat: Flat, role: str = "door", **more: Any) -> tuple[str, Any]:
     device = str((await here.device())["public"])
     answer = await (await here.as_("technician")).post(
         f"/devices/{device}/placements",
-        json={"citizen": str(flat.citizen_public), "role": role, **more},
+        json={"citizen": str(flat.citizen_public), "role": role, **SAMTYKKE, **more},
     )
     assert answer.status_code == 201, answer.text
     return device, answer.json()
@@ -101,7 +104,7 @@ async def test_a_device_speaks_for_one_citizen_at_a_time(here: Office) -> None:
     first, second = await here.flat(), await here.flat(name="Bent")
     device, placement = await placed(here, first)
     technician = await here.as_("technician")
-    wanted = {"citizen": str(second.citizen_public), "role": "door"}
+    wanted = {"citizen": str(second.citizen_public), "role": "door", **SAMTYKKE}
 
     again = await technician.post(f"/devices/{device}/placements", json=wanted)
     here.clock.pass_(minutes=5)
@@ -124,7 +127,7 @@ async def test_a_device_speaks_for_one_citizen_at_a_time(here: Office) -> None:
 async def test_of_many_who_place_a_device_at_once_one_does(here: Office) -> None:
     flat, device = await here.flat(), (await here.device())["public"]
     technician = await here.as_("technician")
-    wanted = {"citizen": str(flat.citizen_public), "role": "motion"}
+    wanted = {"citizen": str(flat.citizen_public), "role": "motion", **SAMTYKKE}
 
     answers = await asyncio.gather(
         *(technician.post(f"/devices/{device}/placements", json=wanted) for _ in range(6))
@@ -141,7 +144,9 @@ async def test_a_new_dose_plan_ends_the_former_where_it_begins(here: Office) -> 
     later = {**PLAN, "valid_from": tomorrow.isoformat()}
 
     for plan in (later, {**later, "slots": []}):
-        changed = await planner.put(f"/placements/{placement['id']}/dose-plan", json=plan)
+        changed = await planner.put(
+            f"/placements/{placement['id']}/dose-plan", json=plan, headers=ANYHOW
+        )
         assert changed.status_code == 200
 
     rows = await here.owner.fetch("SELECT version, valid_from, valid_to FROM dose_plan ORDER BY 1")
@@ -165,9 +170,9 @@ async def test_only_a_dispenser_has_doses_and_an_end_ends_them(here: Office) -> 
     planner = await here.as_("planner")
     here.clock.pass_(hours=1)
 
-    refused = await planner.put(f"/placements/{door['id']}/dose-plan", json=PLAN)
+    refused = await planner.put(f"/placements/{door['id']}/dose-plan", json=PLAN, headers=ANYHOW)
     await planner.post(f"/placements/{dispenser['id']}/end")
-    gone = await planner.put(f"/placements/{dispenser['id']}/dose-plan", json=PLAN)
+    gone = await planner.put(f"/placements/{dispenser['id']}/dose-plan", json=PLAN, headers=ANYHOW)
 
     assert (refused.status_code, gone.status_code) == (409, 409)
     assert await here.owner.fetchval("SELECT valid_to FROM dose_plan") == here.clock.now()
@@ -180,7 +185,7 @@ async def test_what_lies_elsewhere_does_not_exist(here: Office) -> None:
     foreign = (await here.device(within="Odense"))["public"]
     ours = (await here.device())["public"]
     planner = await here.as_("planner", districts=["Nord"])
-    door = {"role": "door"}
+    door = {"role": "door", **SAMTYKKE}
 
     answers = [
         await planner.post(
@@ -193,7 +198,7 @@ async def test_what_lies_elsewhere_does_not_exist(here: Office) -> None:
             f"/devices/{foreign}/placements", json={**door, "citizen": str(flat.citizen_public)}
         ),
         await planner.post(f"/placements/{there['id']}/end"),
-        await planner.put(f"/placements/{there['id']}/dose-plan", json=PLAN),
+        await planner.put(f"/placements/{there['id']}/dose-plan", json=PLAN, headers=ANYHOW),
         await planner.post("/homes", json={"district": "Syd", "citizens": [{"name": "Inger"}]}),
         await planner.post(f"/placements/{uuid4()}/end"),
     ]
@@ -248,7 +253,7 @@ async def test_observations_belong_to_the_placement_not_to_the_device(here: Offi
     here.clock.pass_(minutes=10)
     await technician.post(
         f"/devices/{device}/placements",
-        json={"citizen": str(second.citizen_public), "role": "door"},
+        json={"citizen": str(second.citizen_public), "role": "door", **SAMTYKKE},
     )
     here.clock.pass_(minutes=10)
     north = await here.as_("staff", districts=["Nord"])

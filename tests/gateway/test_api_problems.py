@@ -79,7 +79,9 @@ async def test_what_is_wrong_is_pointed_at_and_not_repeated(here: Office) -> Non
     planner = await here.as_("planner")
     plan = {"slots": [{"slot": 0, "at": "25:00", "window_minutes": 60}]}
 
-    answer = await planner.put(f"/placements/{UUID(int=1)}/dose-plan", json=plan)
+    answer = await planner.put(
+        f"/placements/{UUID(int=1)}/dose-plan", json=plan, headers={"If-Match": "*"}
+    )
     query = await planner.get("/alerts", params={"limit": 1000})
     secret = await planner.post("/devices", json={"address": "x", "key": "my secret key"})
 

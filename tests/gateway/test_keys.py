@@ -18,6 +18,7 @@ from tests.gateway.ingest_home import Parts, parts
 from tests.gateway.office import Office, office
 
 ADDRESS = "A4:C1:38:00:00:0A"
+ANYHOW = {"If-Match": "*"}
 KEY, WRONG = "231d39c1d7cc1ab1aee224cd096db932", "00" * 16
 
 
@@ -53,7 +54,8 @@ async def a_button(technician: httpx2.AsyncClient, **more: Any) -> str:
 async def place(here: Office, technician: httpx2.AsyncClient, device: str) -> Any:
     citizen = await here.owner.fetchval("SELECT public FROM citizen")
     answer = await technician.post(
-        f"/devices/{device}/placements", json={"citizen": str(citizen), "role": "call"}
+        f"/devices/{device}/placements",
+        json={"citizen": str(citizen), "role": "call", "legal_basis": "samtykke"},
     )
     assert answer.status_code == 201
     return answer.json()
@@ -77,7 +79,7 @@ async def test_an_encrypted_button_without_its_key_is_seen_and_then_read(
 
     await ingest.store(batch([pressed(1), pressed(2)]))
     unread = await seen(technician, device)
-    keyed = await technician.put(f"/devices/{device}/key", json={"key": KEY})
+    keyed = await technician.put(f"/devices/{device}/key", json={"key": KEY}, headers=ANYHOW)
     here.clock.pass_(seconds=1)
     await ingest.store(batch([pressed(3)]))
 
@@ -121,7 +123,7 @@ async def test_giving_a_key_is_written_down_and_told_to_ingest(here: Office) -> 
         rung.append(channel)
 
     await here.owner.add_listener("home", ring)
-    answer = await technician.put(f"/devices/{device}/key", json={"key": KEY})
+    answer = await technician.put(f"/devices/{device}/key", json={"key": KEY}, headers=ANYHOW)
     await here.owner.fetchval("SELECT 1")
     await here.owner.remove_listener("home", ring)
 
@@ -143,10 +145,10 @@ async def test_a_key_is_refused_where_it_does_not_belong(here: Office) -> None:
     staff = await here.as_("staff", within="Testby")
     path = f"/devices/{device}/key"
 
-    short = await technician.put(path, json={"key": "00"})
-    elsewhere = await away.put(path, json={"key": KEY})
+    short = await technician.put(path, json={"key": "00"}, headers=ANYHOW)
+    elsewhere = await away.put(path, json={"key": KEY}, headers=ANYHOW)
     unseen = await away.get(f"/devices/{device}")
-    not_theirs = await staff.put(path, json={"key": KEY})
+    not_theirs = await staff.put(path, json={"key": KEY}, headers=ANYHOW)
 
     codes = [one.status_code for one in (short, elsewhere, unseen, not_theirs)]
     assert codes == [422, 404, 404, 403]

@@ -25,7 +25,7 @@ async def a_button(here: Office, role: str = "call") -> Any:
     flat, device = await here.flat(), await here.device()
     answer = await (await here.as_("technician")).post(
         f"/devices/{device['public']}/placements",
-        json={"citizen": str(flat.citizen_public), "role": role},
+        json={"citizen": str(flat.citizen_public), "role": role, "legal_basis": "samtykke"},
     )
     assert answer.status_code == 201
     here.clock.pass_(minutes=30)
@@ -63,7 +63,12 @@ async def test_a_beginning_to_come_is_refused_for_it_could_not_be_ended(here: Of
 
     refused = await (await here.as_("technician")).post(
         f"/devices/{device['public']}/placements",
-        json={"citizen": str(flat.citizen_public), "role": "call", "from": later.isoformat()},
+        json={
+            "citizen": str(flat.citizen_public),
+            "role": "call",
+            "legal_basis": "samtykke",
+            "from": later.isoformat(),
+        },
     )
 
     assert refused.status_code == 422

@@ -33,7 +33,9 @@ async def publics(home: House, citizen: Citizen, device: int) -> tuple[UUID, UUI
 async def repaired(here: Office, placement: UUID, citizen: UUID, **more: Any) -> Any:
     planner = await here.as_("planner", within="Kommune")
     body = {"citizen": str(citizen), "reason": WHY, **more}
-    return await planner.post(f"/placements/{placement}/repair", json=body)
+    return await planner.post(
+        f"/placements/{placement}/repair", json=body, headers={"If-Match": "*"}
+    )
 
 
 async def test_a_call_is_withdrawn_from_the_wrong_citizen_and_told_of_the_right_one(

@@ -32,7 +32,11 @@ _PLAN = {"slots": [{"slot": 0, "at": "08:00", "window_minutes": 60, "grace_minut
 BODIES: Mapping[str, Json] = {
     "POST /homes": {"district": DISTRICT, "citizens": [{"name": "Bo"}]},
     "PUT /devices/{public}/key": {"key": "0f" * 16},
-    "POST /devices/{public}/placements": {"citizen": THING, "role": "door"},
+    "POST /devices/{public}/placements": {
+        "citizen": THING,
+        "role": "door",
+        "legal_basis": "samtykke",
+    },
     "PUT /placements/{public}/dose-plan": _PLAN,
 }
 """What an operation is sent; one that is not here is sent what its schema asks for."""
@@ -144,7 +148,7 @@ async def ask(
         operation.method,
         path,
         params={operation.query: str(thing)} if operation.query else {},
-        headers={"If-Match": '"1"'} if operation.method in {"PUT", "PATCH", "DELETE"} else {},
+        headers={} if operation.method == "GET" else {"If-Match": '"1"'},
         **(
             {}
             if operation.body is None

@@ -167,7 +167,7 @@ async def _fill(stack: Stack) -> str:
         citizen = first["citizens"][0]["id"]
         device = {"address": "A4:C1:38:00:00:01", "model": "bthome"}
         public = (await planner.post("/devices", json=device)).raise_for_status().json()["id"]
-        placed = {"citizen": citizen, "role": "door", "room": "Hoveddør"}
+        placed = {"citizen": citizen, "role": "door", "room": "Hoveddør", "legal_basis": "samtykke"}
         answer = await planner.post(f"/devices/{public}/placements", json=placed)
         answer.raise_for_status()
     await _history(stack, public)

@@ -9,6 +9,7 @@ from gateway.store.homes import InTheWay
 from gateway.store.pool import Connection, Row
 from gateway.store.register.cpr import is_like_cpr
 from gateway.store.register.things import LikeCpr
+from gateway.store.versions import Versions, agree
 
 _DEVICE = """
     SELECT d.id FROM device d
@@ -17,11 +18,12 @@ _DEVICE = """
     FOR UPDATE OF d
 """
 _PLACEMENT = """
-    SELECT p.id, p.citizen, p."from", c.home FROM placement p
+    SELECT p.id, p.citizen, p."from", p.version, c.home FROM placement p
     JOIN citizen c ON c.municipality = p.municipality AND c.id = p.citizen
     WHERE p.municipality = $1 AND p.public = $2
     FOR UPDATE OF p
 """
+_PLANNED = "SELECT max(version) FROM dose_plan WHERE municipality = $1 AND placement = $2"
 _CITIZEN = "SELECT id, home FROM citizen WHERE municipality = $1 AND public = $2"
 _TRACE = """
     INSERT INTO placement_repair (municipality, placement, was, became, reason, person, at)
@@ -35,14 +37,21 @@ _DUE = """
 
 
 async def repair(
-    db: Connection, caller: Caller, public: UUID, *, citizen: UUID, reason: str, now: datetime
+    db: Connection,
+    caller: Caller,
+    public: UUID,
+    *,
+    citizen: UUID,
+    reason: str,
+    versions: Versions,
+    now: datetime,
 ) -> None:
     """The placement was the other citizen's from its beginning, and so is what was observed.
 
     Both are judged anew from then on: findings that are not the first one's are withdrawn, and
     what the second one's device said becomes theirs. Who was told what stays as it was.
-    Raises LookupError when placement or citizen is not there for the caller, InTheWay when it is
-    that citizen's already, LikeCpr for the reason.
+    Raises LookupError when placement or citizen is not there for the caller, Stale when it has
+    none of these versions, InTheWay when it is that citizen's already, LikeCpr for the reason.
     """
     if is_like_cpr(reason):
         raise LikeCpr("reason")
@@ -51,6 +60,8 @@ async def repair(
     became = await db.fetchrow(_CITIZEN, caller.municipality, citizen)
     if was is None or became is None:
         raise LookupError(str(public if was is None else citizen))
+    planned: int | None = await db.fetchval(_PLANNED, caller.municipality, was["id"])
+    agree(was["version"] + (planned or 0), versions)
     if was["citizen"] == became["id"]:
         raise InTheWay("the placement is that citizen's already")
     await db.execute(

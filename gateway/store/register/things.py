@@ -12,13 +12,10 @@ from gateway.store.homes import InTheWay
 from gateway.store.pool import Connection, Row
 from gateway.store.register.cpr import is_like_cpr
 from gateway.store.seal import Place, Seal
+from gateway.store.versions import Versions, agree
 
 Value = str | UUID | None
 Name = Literal["district", "team", "home", "citizen", "person"]
-
-
-class Stale(Exception):
-    """Somebody else has changed it since the caller read it: read it again first."""
 
 
 class LikeCpr(Exception):
@@ -148,7 +145,7 @@ async def change(
     name: Name,
     public: UUID,
     *,
-    versions: frozenset[int] | None,
+    versions: Versions,
     values: Mapping[str, Value],
 ) -> int:
     """Write the values; the inside number of what was changed. `versions` None: whatever it is.
@@ -162,8 +159,7 @@ async def change(
     )
     if row is None:
         raise LookupError(str(public))
-    if versions is not None and row["version"] not in versions:
-        raise Stale
+    agree(row["version"], versions)
     await _write(db, caller, name, row["id"], await _kept(db, caller, name, values))
     if sealed := _sealed(caller, seal, name, row["id"], values):
         await _write_sealed(db, caller, name, row["id"], sealed)
