@@ -10,6 +10,7 @@ from gateway.settings import Settings
 from gateway.store import reread
 from gateway.store.pool import connect
 from gateway.store.reread import Wanted
+from gateway.store.seal import of_settings
 
 _OK = 0
 _EVERY = 1_000
@@ -42,7 +43,8 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 )
         total, counts, said = sum(one.count for one in groups), Counts(), 0
         if not arguments.dry_run:
-            async with aclosing(Again(pool, clock_from(settings.clock)).run(wanted)) as pages:
+            again = Again(pool, clock_from(settings.clock), of_settings(settings))
+            async with aclosing(again.run(wanted)) as pages:
                 async for page in pages:
                     counts.add(page)
                     if counts.seen - said >= _EVERY:

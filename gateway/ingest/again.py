@@ -23,6 +23,7 @@ from gateway.store.copy import encoded
 from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown, Pool
 from gateway.store.reread import Aside, Outcome, Wanted
+from gateway.store.seal import Seal
 from gateway.store.streams import Stream, StreamKey
 
 PAGE = 50
@@ -80,10 +81,10 @@ class _Work:
 class Again:
     """Reads again whatever is wanted, a page of rows at a time."""
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
+    def __init__(self, pool: Pool, clock: Clock, seal: Seal) -> None:
         self._pool = pool
         self._clock = clock
-        self._known = Known(pool)
+        self._known = Known(pool, seal)
 
     async def run(self, wanted: Wanted) -> AsyncGenerator[Counts]:
         """Each page's counts, until there is nothing left. Raises DatabaseDown."""

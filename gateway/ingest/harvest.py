@@ -241,6 +241,8 @@ class _Reader:
         except UnreadableFrame as unreadable:
             observations = unreadable.partial
             reason = _REASONS.get(type(unreadable), "unreadable")
+            if device.shut and reason == "missing_key":
+                reason = "sealed_key"
             self._aside_frame(sequence, frame, reason, str(unreadable), observations)
         except Exception as fault:  # noqa: BLE001 - a faulty adapter must not stop the lane
             observations = ()

@@ -11,8 +11,10 @@ from uuid import UUID
 from gateway.ingest.batches import Arrival, SpoiledFrame
 from gateway.store import known, streams
 from gateway.store.bell import listening
+from gateway.store.device_keys import DeviceKeys
 from gateway.store.known import Address, Device, Edge
 from gateway.store.pool import Connection, DatabaseDown, Pool
+from gateway.store.seal import Seal
 
 _LONGEST = 60.0
 """Seconds that anything is remembered, should an announcement have been missed."""
@@ -45,11 +47,13 @@ class Picture:
 class Known:
     """The boxes and devices that were asked for lately.
 
-    While the database's announcements cannot be heard, nothing is remembered.
+    While the database's announcements cannot be heard, nothing is remembered. `seal` opens the
+    devices' keys, each once.
     """
 
-    def __init__(self, pool: Pool, *, most: int = MOST) -> None:
+    def __init__(self, pool: Pool, seal: Seal, *, most: int = MOST) -> None:
         self._pool = pool
+        self._keys = DeviceKeys(seal)
         self._most = most
         self._picture = Picture()
         self._hears = False
@@ -84,7 +88,7 @@ class Known:
         await self._look_up_edges(picture, {arrival.edge for arrival in arrivals} | set(others))
         if missing := _missing(picture, arrivals):
             asked = {address for address in missing if _ADDRESS.fullmatch(address[1])}
-            found = await known.devices(self._pool, asked) if asked else {}
+            found = await known.devices(self._pool, asked, self._keys) if asked else {}
             picture.devices.update({address: found.get(address) for address in missing})
         return picture
 

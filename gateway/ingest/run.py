@@ -27,6 +27,7 @@ from gateway.ingest.way import Way
 from gateway.settings import Settings
 from gateway.store.hung import end_hung
 from gateway.store.pool import connect
+from gateway.store.seal import of_settings
 
 URGENT = ("edges/+/urgent",)
 
@@ -66,7 +67,8 @@ async def run(
         urgent = _session(settings, health, "urgent", URGENT)
         bulk = _session(settings, health, "bulk", sharing.topics, sharing)
         teller = _session(settings, health, "config", TOPICS)
-        duty, known, room, way = Duty(pool), Known(pool), Room(settings, health), Way()
+        duty, room, way = Duty(pool), Room(settings, health), Way()
+        known = Known(pool, of_settings(settings))
         configs, uptime = Configs(duty, pool, teller, clock), BrokerUptime(teller)
         spoken = Spoken(settings, pool, clock, known=known, subscriber=urgent, duty=duty)
         contacts = Contacts(

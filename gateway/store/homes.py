@@ -10,6 +10,7 @@ from asyncpg.exceptions import UniqueViolationError
 from gateway.store import looks
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
+from gateway.store.device_keys import place
 from gateway.store.pool import Connection, Pool, Row
 from gateway.store.seal import Place
 from gateway.store.versions import Versions, agree
@@ -100,6 +101,11 @@ _GIVE_KEY = """
 """
 
 
+async def _keep_key(db: Connection, caller: Caller, device: int, key: bytes, now: datetime) -> None:
+    sealed = caller.seal.seal_bytes(key, place(caller.municipality, device))
+    await db.execute(_GIVE_KEY, caller.municipality, device, sealed, now)
+
+
 async def add_device(
     pool: Pool, caller: Caller, *, address: str, model: str, key: bytes | None, now: datetime
 ) -> UUID:
@@ -117,7 +123,7 @@ async def add_device(
             raise InTheWay("a device with this address is registered already") from error
         assert row is not None  # noqa: S101 - INSERT … RETURNING gives its row
         if key is not None:
-            await db.execute(_GIVE_KEY, caller.municipality, row["id"], key, now)
+            await _keep_key(db, caller, row["id"], key, now)
         await db.execute("NOTIFY home")
     return row["public"]
 

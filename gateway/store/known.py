@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from gateway.store import copy
+from gateway.store.device_keys import DeviceKeys
 from gateway.store.pool import Connection, Pool, Row
 
 _START = datetime.fromtimestamp(0, UTC)
@@ -38,11 +39,15 @@ class Stay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device of ours, placed or in the depot."""
+    """A device of ours, placed or in the depot.
+
+    `shut`: it has a key, which does not open; `key` is then one that fits nothing.
+    """
 
     id: int
     key: bytes | None
     stays: tuple[Stay, ...]
+    shut: bool = False
     head: bytes = field(init=False)
     """How each of its rows begins."""
     _spans: tuple[tuple[int, float, int], ...] = field(init=False)
@@ -115,18 +120,22 @@ async def edges(db: Connection | Pool, names: Collection[str]) -> dict[str, Edge
     return {row["name"]: _edge(row) for row in rows}
 
 
-async def devices(db: Connection | Pool, addresses: Collection[Address]) -> dict[Address, Device]:
+async def devices(
+    db: Connection | Pool, addresses: Collection[Address], keys: DeviceKeys
+) -> dict[Address, Device]:
     """Those of the devices that are ours."""
     asked = [list(column) for column in zip(*addresses, strict=True)]
     rows = await db.fetch(_DEVICES, *asked)
     ours = [row["municipality"] for row in rows], [row["id"] for row in rows]
     placed = _by_device(await db.fetch(_STAYS, *ours))
     return {
-        (row["municipality"], row["address"]): Device(
-            id=row["id"], key=row["key"], stays=tuple(placed[row["id"]])
-        )
-        for row in rows
+        (row["municipality"], row["address"]): _device(row, placed[row["id"]], keys) for row in rows
     }
+
+
+def _device(row: Row, stays: Iterable[Stay], keys: DeviceKeys) -> Device:
+    key = keys.open(row["municipality"], row["id"], row["key"])
+    return Device(id=row["id"], key=key, stays=tuple(stays), shut=key == keys.none_fits)
 
 
 async def stays(

@@ -101,6 +101,10 @@ class Seal:
         """Whether there is nothing to do: empty, or sealed with the key that seals now."""
         return not kept or kept.startswith(f"{MARK}{self.current}:")
 
+    def is_current_bytes(self, kept: bytes) -> bool:
+        """The same of bytes."""
+        return not kept or kept.startswith(f"{MARK}{self.current}:".encode())
+
 
 def _whole(text: str) -> bytes:
     """Raises ValueError, also where the last letter's bits that say nothing were changed."""

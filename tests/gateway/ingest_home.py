@@ -25,6 +25,7 @@ from gateway.ingest.subscriber import Broker, Delivery, Subscriber
 from gateway.ingest.uptime import BrokerUptime
 from gateway.settings import Settings
 from gateway.store.pool import Pool, connect
+from gateway.store.seal import of_settings
 from tests.conftest import GATEWAY_PASSWORD
 from tests.frames import BUTTON, DISPENSER, DOOR, NOON
 from tests.gateway.house import StillClock
@@ -73,6 +74,9 @@ async def furnish(dsn: str, boxes: int = 1) -> None:
     await db.close()
 
 
+SEAL = of_settings(Settings(production=False))
+
+
 class Parts:
     """Ingest without a broker: what the lanes' workers do with the messages that a test gives."""
 
@@ -80,7 +84,7 @@ class Parts:
         self.pool = pool
         self.clock = clock
         self.health = Health()
-        self.known = Known(pool)
+        self.known = Known(pool, SEAL)
         # never connected: nothing listens on port 1
         self.subscriber = Subscriber(Broker(host="127.0.0.1", port=1), "gateway-urgent", ())
         self.broker_since: float | None = None

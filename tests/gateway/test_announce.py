@@ -21,7 +21,7 @@ from gateway.store import epoch, holdings
 from gateway.store.holdings import START, Held
 from gateway.store.pool import connect_to
 from tests.frames import batch, door
-from tests.gateway.ingest_home import Box, furnish, look, parts, settings, state, until
+from tests.gateway.ingest_home import SEAL, Box, furnish, look, parts, settings, state, until
 
 SOON = 20.0
 
@@ -132,7 +132,7 @@ async def test_nothing_is_stored_by_what_is_remembered_of_another_life(
             await ingest.store(batch([door()]))
         assert (await ingest.rows("SELECT count(*) AS n FROM observation"))[0]["n"] == 1
 
-        ingest.known = Known(ingest.pool)
+        ingest.known = Known(ingest.pool, SEAL)
         receipts = await ingest.store(batch([door()]))
         assert receipts["box-01"]["epoch"] == new
 

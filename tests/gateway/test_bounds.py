@@ -11,6 +11,7 @@ import pytest
 from deploy.runtime.services import Broker, OneDatabase
 from gateway.ingest.batches import read_batch
 from gateway.ingest.known import Known
+from gateway.store.seal import NO_KEYS
 from tests.conftest import GATEWAY_PASSWORD
 from tests.frames import batch, door
 from tests.gateway.ingest_home import Box, delivery, parts, until
@@ -68,7 +69,7 @@ async def test_what_a_broker_that_hangs_does_not_take_is_refused_and_not_kept(
 
 async def test_boxes_that_invent_devices_fill_no_memory(fresh_database: OneDatabase) -> None:
     async with parts(fresh_database) as ingest:
-        known = Known(ingest.pool, most=50)
+        known = Known(ingest.pool, NO_KEYS, most=50)
         task = asyncio.create_task(known.run())
         sizes: list[int] = []
         for start in range(0, 200, 10):

@@ -130,7 +130,9 @@ async def test_giving_a_key_is_written_down_and_told_to_ingest(here: Office) -> 
     assert answer.status_code == 200
     assert KEY not in answer.text
     assert rung == ["home"]
-    assert await here.owner.fetchval("SELECT key FROM device_secret") == bytes.fromhex(KEY)
+    kept = await here.owner.fetchval("SELECT key FROM device_secret")
+    assert kept.startswith(b"sealed1:")
+    assert KEY.encode() not in kept
     row = await here.owner.fetchrow("SELECT * FROM access_log ORDER BY id DESC LIMIT 1")
     assert row is not None
     assert row["what"] == f"device.key_given {device}"

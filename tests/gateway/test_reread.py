@@ -22,7 +22,7 @@ from gateway.store.pool import Connection
 from gateway.store.reread import Aside, Wanted
 from tests.frames import BUTTON, DISPENSER, DOOR, NOON, batch, door, dose, frame, press
 from tests.gateway.chain import Chain, chain
-from tests.gateway.ingest_home import Parts, delivery
+from tests.gateway.ingest_home import SEAL, Parts, delivery
 from tests.gateway.test_main import GATEWAY_COMMAND, environment, gateway
 
 KEY = bytes.fromhex("231d39c1d7cc1ab1aee224cd096db932")
@@ -77,7 +77,7 @@ async def give_key(ingest: Parts, device: str = BUTTON) -> None:
 async def reread(ingest: Parts, kind: type[Again] = Again, **wanted: str) -> Counts:
     """The whole of it, counted."""
     counts = Counts()
-    async for page in kind(ingest.pool, ingest.clock).run(Wanted(**wanted)):
+    async for page in kind(ingest.pool, ingest.clock, SEAL).run(Wanted(**wanted)):
         counts.add(page)
     return counts
 
