@@ -1,6 +1,8 @@
 """Devices over HTTP: registered, listed, and what they observed."""
 
 import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -98,7 +100,8 @@ class DevicesBody(BaseModel):
     next: UUID | None
 
 
-class ObservationBody(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class ObservationBody:
     """`value` in `unit` (UCUM); `clock` says how sure `occurred` is."""
 
     occurred: datetime
@@ -297,16 +300,22 @@ def _device(device: reads.Device) -> DeviceBody:
 
 
 def observation_body(one: reads.Observed) -> ObservationBody:
-    kind = Kind(one.kind)
     return ObservationBody(
         occurred=one.occurred,
         received=one.received,
-        kind=kind.name.lower(),
+        kind=_KIND_NAMES[one.kind],
         value=one.value,
-        unit=CATALOGUE[kind].unit,
+        unit=_UNITS[one.kind],
         code=one.code,
-        quality=Quality(one.quality).name.lower(),
-        clock=ClockQuality(one.clock).name.lower(),
+        quality=_QUALITIES[one.quality],
+        clock=_CLOCKS[one.clock],
         role=one.role,
         room=one.room,
     )
+
+
+# A day of a device has hundreds of rows: what a number means is looked up, not worked out.
+_KIND_NAMES: Mapping[int, str] = {kind: kind.name.lower() for kind in Kind}
+_UNITS: Mapping[int, str | None] = {kind: CATALOGUE[kind].unit for kind in Kind}
+_QUALITIES: Mapping[int, str] = {quality: quality.name.lower() for quality in Quality}
+_CLOCKS: Mapping[int, str] = {clock: clock.name.lower() for clock in ClockQuality}

@@ -196,7 +196,14 @@ def _by_alert(rows: Iterable[Row]) -> Mapping[int, list[Row]]:
 
 
 def _finding(row: Row) -> Finding:
-    return Finding(**{name: value for name, value in row.items() if name != "alert"})
+    return Finding(
+        rule=row["rule"],
+        subject=row["subject"],
+        since=row["since"],
+        until=row["until"],
+        state=row["state"],
+        reason=row["reason"],
+    )
 
 
 def _move(caller: Caller, row: Row) -> Move:

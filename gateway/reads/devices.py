@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID
 
 from gateway.store.caller import Caller
@@ -81,9 +82,11 @@ class Device:
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """One observation; kind, quality and clock are the numbers of `adapters.observation`."""
+class Observed(NamedTuple):
+    """One observation; kind, quality and clock are the numbers of `adapters.observation`.
+
+    The fields are the columns of `_OBSERVED` in their order: a row becomes one as it is.
+    """
 
     occurred: datetime
     received: datetime
@@ -267,4 +270,4 @@ async def observations(
         limit,
         skip,
     )
-    return [Observed(**dict(row)) for row in rows]
+    return [Observed._make(row) for row in rows]

@@ -54,8 +54,8 @@ class Caller:
 
     def opens(self, kept: str | None, table: str, row: int, column: str) -> str | None:
         """A text of the schema identity as people read it; UNREADABLE where no key opens it."""
-        if kept is None:
-            return None
+        if not kept:
+            return kept
         try:
             return self.seal.open(kept, Place(self.municipality, table, row, column))
         except Unsealable as unsealable:
