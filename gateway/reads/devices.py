@@ -111,7 +111,8 @@ _DEVICES = """
         FROM quarantine q
         WHERE q.municipality = d.municipality AND q.device = d.address AND q.sequence IS NOT NULL
           AND q.state = 'aside'
-          AND q.reason IN ('missing_key', 'sealed_key', 'unreadable') AND q.last_at > GREATEST($4, s.given)
+          AND q.reason IN ('missing_key', 'sealed_key', 'unreadable')
+          AND q.last_at > GREATEST($4, s.given)
         ) a ON true
     LEFT JOIN placement p ON p.municipality = d.municipality AND p.device = d.id AND p."to" IS NULL
     WHERE d.municipality = $1 AND (p.id IS NOT NULL OR ($2 AND NOT is_placed(d.id)))
