@@ -36,6 +36,7 @@ async def guard(request: Request) -> Caller | None:
     if right.anyone or (right.loopback and from_this_machine(request)):
         return None
     caller = for_what(request, await who(request))
+    request.state.caller = caller
     _count(request, caller)
     if not right.lets_in(caller):
         raise Problem(

@@ -132,7 +132,9 @@ def build(desk: Desk, *pages: Pages) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     for made in pages:
-        app.include_router(made(Door(desk)))
+        door = Door(desk)
+        app.include_router(made(door))
+        app.state.refused = door.refused
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:

@@ -15,7 +15,7 @@ from gateway.api.access import (
 )
 from gateway.api.beginning import Beginning
 from gateway.api.desk import Desk
-from gateway.api.problems import Problem
+from gateway.api.problems import Problem, Refused
 from gateway.api.rights import RIGHTS
 from gateway.api.sign_in import SignIn
 from gateway.api.throttle import Rate, Throttle, TooOften
@@ -73,10 +73,16 @@ class Door:
         self._departures = Rate()
         self._sign_in = SignIn(desk)
         self.beginning = Beginning(desk)
+        self.refused: Refused | None = None
 
     @property
     def pool(self) -> Pool:
         return self._desk.pool
+
+    @property
+    def days_to_keep(self) -> float:
+        """How long a box should keep what it has sent, in days."""
+        return self._desk.settings.days_to_keep
 
     def now(self) -> datetime:
         return self._desk.clock.now()

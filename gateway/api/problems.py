@@ -1,6 +1,6 @@
 """Every error as a problem document, RFC 9457."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -150,16 +150,48 @@ def document(
     )
 
 
+Refused = Callable[[Request, int, str | None, str | None], Response]
+"""Draws a refusal for a person: of request, status, the problem's kind and seconds to wait."""
+
+Handler = Callable[[Request, Exception], Response]
+
+
 def install(app: FastAPI) -> None:
-    """Every error of the application becomes a problem document."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(NotSignedIn, _not_signed_in)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)  # Starlette's own: the router's 404 too
-    app.add_exception_handler(DatabaseDown, _database_down)
-    app.add_exception_handler(NotAllowed, _not_allowed)
-    app.add_exception_handler(Unsealable, _unsealable)
-    app.add_exception_handler(Exception, _unforeseen)
+    """Every error of the application becomes a problem document, and for a person a page."""
+    handlers: Mapping[type[Exception], Handler] = {
+        Problem: _problem,
+        NotSignedIn: _not_signed_in,
+        RequestValidationError: _invalid,
+        HTTPException: _http,  # Starlette's own: the router's 404 too
+        DatabaseDown: _database_down,
+        NotAllowed: _not_allowed,
+        Unsealable: _unsealable,
+        Exception: _unforeseen,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, _to_people(handler))
+
+
+def _to_people(handler: Handler) -> Handler:
+    """The same answer, drawn by the screens, if any, where a browser asks for a page."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        told = handler(request, error)
+        draw: Refused | None = getattr(request.app.state, "refused", None)
+        if draw is None or not isinstance(told, JSONResponse) or not _asks_for_a_page(request):
+            return told
+        kind = getattr(error, "kind", None)
+        page = draw(request, told.status_code, kind, told.headers.get("retry-after"))
+        for name in ("retry-after", "allow", "www-authenticate"):
+            if name in told.headers:
+                page.headers[name] = told.headers[name]
+        return page
+
+    return answer
+
+
+def _asks_for_a_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _problem(_request: Request, error: Exception) -> Response:
@@ -175,7 +207,7 @@ def _problem(_request: Request, error: Exception) -> Response:
 
 def _not_signed_in(request: Request, error: Exception) -> Response:
     """A person at a page is shown the door; a program is told."""
-    if "text/html" in request.headers.get("accept", ""):
+    if _asks_for_a_page(request):
         return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     return _problem(request, error)
 

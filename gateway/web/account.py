@@ -13,6 +13,7 @@ from gateway.store.caller import Caller
 from gateway.store.rights import Role
 from gateway.web.cookies import let_in
 from gateway.web.door import Door
+from gateway.web.menu import menu
 from gateway.web.pages import ZONE, rendered
 from gateway.web.words import HOW, ROLE, moment
 
@@ -55,6 +56,7 @@ async def _page(
         status,
         caller=caller,
         token=door.token(request),
+        menu=menu(door, request, caller),
         roles=[
             {
                 "role": one.role,

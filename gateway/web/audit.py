@@ -14,6 +14,7 @@ from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.store.pool import Connection
 from gateway.web.door import Door
+from gateway.web.menu import menu
 from gateway.web.pages import ZONE, rendered
 
 PATH = "/hvem-har-set"
@@ -112,7 +113,7 @@ def add_audit(router: APIRouter, door: Door) -> None:
             citizen=citizen,
             login=login,
             caller=caller,
-            token=door.token(request),
+            menu=menu(door, request, caller),
         )
 
 

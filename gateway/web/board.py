@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -21,10 +22,14 @@ from gateway.web.audit import add_audit
 from gateway.web.beginning import add_beginning
 from gateway.web.cards import card, grouped
 from gateway.web.door import Door
+from gateway.web.keys import add_keys
 from gateway.web.login import add_login
+from gateway.web.mapping import add_mapping
 from gateway.web.menu import BOARD, menu, start
 from gateway.web.pages import ZONE, add_static, rendered
+from gateway.web.refused import refused
 from gateway.web.rights import add_rights
+from gateway.web.things import add_things
 from gateway.web.words import BY_LEVEL, NOT_HERE, refusal
 
 _MOST_OPEN, _MOST_CLOSED = 200, 20
@@ -76,6 +81,10 @@ def pages(door: Door) -> APIRouter:
     add_beginning(router, door)
     add_audit(router, door)
     add_rights(router, door)
+    add_things(router, door)
+    add_keys(router, door)
+    add_mapping(router, door)
+    door.refused = partial(refused, door)
     add_static(router)
     return router
 

@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from gateway.store.caller import Caller
 from gateway.store.pool import Pool
 from gateway.web.beginning_door import Beginning
+
+Refused = Callable[[Request, int, str | None, str | None], Response]
+"""Of the request, the status, the problem's kind and the seconds to wait: a page."""
 
 
 class Door(Protocol):
@@ -21,6 +24,14 @@ class Door(Protocol):
     def beginning(self) -> Beginning:
         """How an empty system is begun."""
         ...
+
+    @property
+    def days_to_keep(self) -> float:
+        """How long a box should keep what it has sent, in days."""
+        ...
+
+    refused: Refused | None
+    """How a refusal is drawn for a person; set by the screens."""
 
     def now(self) -> datetime: ...
 

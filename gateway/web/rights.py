@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from gateway.store.caller import Caller
 from gateway.store.rights import CLASSES, LEVELS, ROLES, DataClass, Level
 from gateway.web.door import Door
+from gateway.web.menu import menu
 from gateway.web.pages import rendered
 from gateway.web.words import ROLE
 
@@ -42,10 +43,10 @@ def add_rights(router: APIRouter, door: Door) -> None:
     asking = Depends(door.caller)
 
     @router.get("/rettigheder")
-    async def page(caller: Annotated[Caller, asking]) -> Response:
+    async def page(request: Request, caller: Annotated[Caller, asking]) -> Response:
         return rendered(
             "rights.html",
-            caller=caller,
+            menu=menu(door, request, caller),
             mine=ROLE[caller.role],
             roles=[{"name": ROLE[role], "mine": role == caller.role} for role in ROLES],
             lines=[

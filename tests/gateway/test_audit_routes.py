@@ -49,6 +49,13 @@ NOT_LOGGED: Mapping[str, str] = {
     "POST /sign-in/mapping": "which claim gives which role",
     "DELETE /sign-in/mapping/{public}": "which claim gives which role",
     "GET /sign-in/emergency-accounts": "colleagues' accounts",
+    "GET /noegler": "keys of programs",
+    "POST /noegler": "keys of programs",
+    "POST /noegler/{public}/rotate": "keys of programs",
+    "POST /noegler/{public}/end": "keys of programs",
+    "GET /login-roller": "which claim gives which role",
+    "POST /login-roller": "which claim gives which role",
+    "POST /login-roller/{public}/remove": "which claim gives which role",
     "GET /rights": "the table of rights",
     "GET /rettigheder": "the table of rights",
     "GET /edges": "boxes and their homes' ids: no citizen is named or told of",
@@ -114,7 +121,7 @@ class Ask:
     both: bool = False
 
 
-LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens"})
+LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens", "/bokse"})
 """Whoever asks for one of these gets their own, which may be none."""
 EMERGENCY = {"citizen": "{citizen}", "reason": "Vagten i Syd svarer ikke"}
 PREPARED = ("{imported}", "emergenc")
@@ -140,6 +147,7 @@ LOGGED: Mapping[str, Ask] = {
     ),
     "GET /log": Ask(by="auditor", path="/log?citizen={citizen}"),
     "GET /hvem-har-set": Ask(by="auditor", path="/hvem-har-set?citizen={citizen}"),
+    "GET /bokse": Ask(by="technician", path="/bokse"),
     "GET /homes": Ask(by="planner", path="/homes"),
     "POST /homes": Ask(
         by="planner", path="/homes", body={"district": "Nord", "citizens": [{"name": "Ny Borger"}]}

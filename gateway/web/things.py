@@ -1,0 +1,124 @@
+"""The page "Bokse og enheder": contact and faults of boxes and devices, and nobody's name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from gateway.reads import devices as devices_
+from gateway.reads import edges as edges_
+from gateway.reads.edges import Fault
+from gateway.store.asking import asking
+from gateway.store.caller import Caller
+from gateway.store.looks import looked
+from gateway.web.door import Door
+from gateway.web.menu import menu
+from gateway.web.pages import ZONE, rendered
+from gateway.web.words import moment
+
+PATH = "/bokse"
+_MOST = 200
+_LONGEST = 40
+_FAULT: Mapping[Fault, str] = {
+    "missing": "der mangler målinger, som boksen bliver bedt om igen",
+    "keeps_too_short": "hukommelseskortet er for lille",
+    "let_go_early": "et fuldt hukommelseskort har slettet for tidligt",
+    "gave_up": "et fuldt hukommelseskort har kostet målinger",
+}
+_PLACED: Mapping[str, str] = {
+    "call": "nødkald",
+    "door": "dør",
+    "contact": "skab eller skuffe",
+    "dispenser": "medicindispenser",
+    "motion": "bevægelse",
+    "bed": "seng",
+    "thermometer": "termometer",
+    "climate": "indeklima",
+    "other": "andet",
+}
+_ASIDE: Mapping[str, str] = {
+    "missing_key": "nøglen mangler, så enheden kalder ingen",
+    "unreadable": "kan ikke læses; måske er nøglen forkert",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One box or device. `bad` puts it first and says it in a colour and in words."""
+
+    name: str
+    place: str
+    state: str
+    faults: Sequence[str]
+    bad: bool
+
+
+def add_things(router: APIRouter, door: Door) -> None:
+    """The page, for whoever looks after boxes and devices."""
+    asking_ = Depends(door.caller)
+
+    @router.get(PATH)
+    async def page(
+        request: Request,
+        caller: Annotated[Caller, asking_],
+        bokse: Annotated[str, Query(max_length=_LONGEST, pattern="^[a-z0-9-]*$")] = "",
+        enheder: UUID | None = None,
+    ) -> Response:
+        now = door.now()
+        async with asking(door.pool, caller) as db:
+            boxes = await edges_.edges(db, caller, after=bokse or None, limit=_MOST + 1)
+            things = await devices_.devices(db, caller, after=enheder, limit=_MOST + 1, now=now)
+            placed = [one.placement.citizen for one in things[:_MOST] if one.placement]
+            await looked(db, caller, "devices.listed", placed, now)
+        return rendered(
+            "things.html",
+            menu=menu(door, request, caller),
+            boxes=_sorted([_box(one, now, door.days_to_keep) for one in boxes[:_MOST]]),
+            devices=_sorted([_device(one) for one in things[:_MOST]]),
+            next_boxes=boxes[_MOST - 1].name if len(boxes) > _MOST else "",
+            next_devices=things[_MOST - 1].public if len(things) > _MOST else "",
+        )
+
+
+def _sorted(lines: Sequence[Line]) -> list[Line]:
+    return sorted(lines, key=lambda line: not line.bad)
+
+
+def _box(one: edges_.Edge, now: datetime, days_to_keep: float) -> Line:
+    faults = [_FAULT[fault] for fault in one.faults(now, days_to_keep=days_to_keep)]
+    return Line(
+        name=one.name,
+        place="i et hjem" if one.home else "uden hjem",
+        state=_contact(one, now),
+        faults=faults,
+        bad=bool(faults) or (one.joined is not None and one.contact is None),
+    )
+
+
+def _contact(one: edges_.Edge, now: datetime) -> str:
+    if one.joined is None:
+        return "Ikke tilsluttet endnu"
+    if one.contact is not None:
+        return f"Kontakt siden {moment(one.contact, now, ZONE.key)}"
+    if one.lost is not None:
+        return f"Ingen kontakt siden {moment(one.lost, now, ZONE.key)}"
+    return "Har aldrig haft kontakt"
+
+
+def _device(one: devices_.Device) -> Line:
+    placed, aside = one.placement, one.set_aside
+    faults = [] if aside is None else [_ASIDE.get(aside.reason, "kan ikke læses")]
+    place = "på lager"
+    if placed is not None:
+        role = _PLACED.get(placed.role, placed.role)
+        place = f"{role}, {placed.room}" if placed.room else role
+    return Line(
+        name=one.address,
+        place=place,
+        state=f"{one.model or 'ukendt model'}, {'med nøgle' if one.keyed else 'uden nøgle'}",
+        faults=faults,
+        bad=bool(faults),
+    )
