@@ -77,6 +77,7 @@ class Replay:
             [f"Hjem {name}" for name in names],
             zone=str(self.zone),
             folder=self.stack.folder / "boxes",
+            say=self.say,
         )
         self.settled = dict(zip(names, homes, strict=True))
         since = datetime.fromtimestamp(self.starts / 1000, UTC) - timedelta(days=1)

@@ -233,6 +233,7 @@ class Evening(Opened):
             names[: self.homes - 1],
             zone=str(ZONE),
             folder=self.folder / "boxes",
+            say=self.say,
         )
         since = self.clock.now() - _HEARD_BEFORE
         for home in homes:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from deploy.world.api import Api, Json
+from deploy.world.progress import Progress, silent
 from deploy.world.stack import Stack
 from edge.identity import Identity
 from gateway.clock import clock_from
@@ -85,17 +86,24 @@ async def settle_one(
 
 
 async def settle_many(
-    api: Api, stack: Stack, names: Sequence[str], *, zone: str, folder: Path
+    api: Api,
+    stack: Stack,
+    names: Sequence[str],
+    *,
+    zone: str,
+    folder: Path,
+    say: Callable[[str], None] = silent,
 ) -> Sequence[Settled]:
     """Many homes at once; each box's identity lies in the folder, under the box's id.
 
     The boxes join by the gateway's own functions, without its command.
 
+    `say` hears how far it is.
     (The public way is held to thirty boxes a minute from one address, rightly.)
     """
     settings = stack.settings()
     now = clock_from(settings.clock).now
-    found: list[Settled] = []
+    progress, found = Progress("homes are settled", len(names), say), list[Settled]()
     async with connect_owner(settings) as owner, connect(settings, "api") as pool:
         municipality = await owner.fetchval("SELECT id FROM municipality LIMIT 1")
         for name in names:
@@ -117,6 +125,7 @@ async def settle_many(
             identity.write(folder / edge)
             citizen = home["citizens"][0]["id"]
             found.append(Settled(home=home["id"], citizen=citizen, name=name, edge=edge))
+            progress.at(len(found))
     return found
 
 

@@ -37,6 +37,18 @@ _ARGPARSE = 2
         (("bench", "growth", "--streams", "0"), _ARGPARSE, "--streams: at least 1"),
         (("bench", "growth", "--homes", "20,2000000"), _ARGPARSE, "--homes: at most 1,000,000"),
         (("bench", "growth", "--picture", "/no/such/a.svg"), Exit.USAGE, "there is no such folder"),
+        (("bench", "ingest", "--frames", "251"), _ARGPARSE, "--frames: at most 250"),
+        (
+            ("bench", "ingest", "--homes", "1000001"),
+            _ARGPARSE,
+            "--homes/--boxes: at most 1,000,000",
+        ),
+        (("bench", "ingest", "--batch", "300001"), _ARGPARSE, "--batch: at most 300,000"),
+        (("bench", "ingest", "--processes", "65"), _ARGPARSE, "--processes: at most 64"),
+        (
+            ("bench", "outage", "--homes", "100", "--boxes", "100"),
+            *(Exit.USAGE, "--boxes 100 is not below --homes 100: real boxes are of them."),
+        ),
         (("bench", "outage", "--hours", "0"), _ARGPARSE, "--hours: a finite number above 0"),
         (("chaos", "--rounds", "0"), _ARGPARSE, "--rounds: at least 1"),
         (("chaos", "restore", "--minute", "0"), _ARGPARSE, "--minute: a finite number above 0"),

@@ -19,20 +19,24 @@ from typing import Any
 from deploy.runtime.exits import Exit, Stop
 from deploy.world.bench import counting, town
 from deploy.world.bench.copying import connected
-from deploy.world.bench.homes import edge_name
+from deploy.world.bench.homes import MOST_HOMES, edge_name
 from deploy.world.bench.legs import Leg, Say, one_after_another, plan_for, shape_for
 from deploy.world.bench.load import PER_FRAME, Shape
 from deploy.world.bench.pressing import Pressing
-from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
+from deploy.world.bench.rig import MOST_PROCESSES, Rig, make_sure_of_room_for, rig
 from deploy.world.bench.sending import Sending, Sent
 from deploy.world.bench.talking import Talking
-from deploy.world.numbers import zero_or_more
+from deploy.world.numbers import from_one_to, zero_or_more
 from deploy.world.receiver import Notice, Receiver
 
 _LEAD, _TAIL = 3.0, 1.0
 """Seconds of telemetry before the first press and after the last."""
 _PATIENCE = 60.0
 """Seconds that the last notices and the backlog are waited for."""
+MOST_PRESSES = 1_000_000
+_MOST_KEPT = 1_000_000
+_FEW = 100
+"""Presses of which the slowest of a hundred is only the slowest of all."""
 
 
 _WAY = """
@@ -76,14 +80,15 @@ class Presses:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be said after `alert`."""
+    homes = from_one_to(MOST_HOMES)
     parser.add_argument(
         "--background", type=float, default=20_000, help="observations a second (%(default)s)"
     )
     parser.add_argument(
-        "--homes", type=int, default=1_000, help="boxes of the background (%(default)s)"
+        "--homes", type=homes, default=1_000, help="boxes of the background (%(default)s)"
     )
     parser.add_argument(
-        "--boxes", type=int, default=200, help="real boxes with a call button (%(default)s)"
+        "--boxes", type=homes, default=200, help="real boxes with a call button (%(default)s)"
     )
     parser.add_argument(
         "--draining",
@@ -92,14 +97,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of them, with a full spool (%(default)s)",
     )
     parser.add_argument(
-        "--kept", type=int, default=5_000, help="frames in each full spool (%(default)s)"
+        "--kept",
+        type=from_one_to(_MOST_KEPT),
+        default=5_000,
+        help="frames in each full spool (%(default)s)",
     )
-    parser.add_argument("--presses", type=int, default=2_000, help="in all (%(default)s)")
+    parser.add_argument(
+        "--presses", type=from_one_to(MOST_PRESSES), default=2_000, help="in all (%(default)s)"
+    )
     parser.add_argument(
         "--seconds", type=float, default=80.0, help="in which they come (%(default)s)"
     )
     parser.add_argument(
-        "--processes", type=int, default=1, help="processes of ingest (%(default)s)"
+        "--processes",
+        type=from_one_to(MOST_PROCESSES),
+        default=1,
+        help="processes of ingest (%(default)s)",
     )
 
 
@@ -115,7 +128,9 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
         settings = {"webhook_url": receiver.url, "webhook_secret": receiver.secret}
         async with rig(settings, say=say) as started:
             say(f"Settling {asked.homes + asked.boxes} homes …")
-            await town.settle(started.stack, asked.homes + asked.boxes, now=datetime.now(UTC))
+            await town.settle(
+                started.stack, asked.homes + asked.boxes, now=datetime.now(UTC), say=say
+            )
             await started.start_gateway(asked.processes, notify=True)
             return await _measured(started, receiver, asked, say)
 
@@ -147,9 +162,12 @@ async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) ->
     await receiver.until(lambda: len(receiver.notices) >= asked.presses, seconds=_PATIENCE)
     say("Counting …")
     wanted = counting.expected([(background, sent)])
+    homes = kept_homes(kept, asked.draining)
+    told = await latencies(started, receiver, pressed, draining=homes)
+    warn_of_few(told["measured"], say)
     return {
         "background_per_s": round(sent.receipted / sent.seconds),
-        **await latencies(started, receiver, pressed, draining=kept_homes(kept, asked.draining)),
+        **told,
         **await counts(started, wanted, pressed),
         "boxes": asked.boxes,
         "draining": asked.draining,
@@ -257,6 +275,12 @@ async def latencies(
         "lost": lost,
         "notices_surplus": surplus,
     }
+
+
+def warn_of_few(presses: int, say: Say) -> None:
+    """Say that a p99 of so few presses is no figure to compare with."""
+    if presses < _FEW:
+        say(f"Only {presses} presses were measured: of fewer than {_FEW} p99 is but the slowest.")
 
 
 def follow(

@@ -152,7 +152,9 @@ class _Growing:
         self._say(f"Settling up to {homes:,} homes …")
         self._pressing = self._homes
         new = homes - self._homes
-        await town.settle(self._rig.stack, new, now=datetime.now(UTC), first=self._homes)
+        await town.settle(
+            self._rig.stack, new, now=datetime.now(UTC), first=self._homes, say=self._say
+        )
         self._homes = homes
 
     async def _measure(self, what: str, size: int) -> None:

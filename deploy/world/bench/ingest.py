@@ -12,10 +12,11 @@ from typing import Any
 from deploy.world.bench import counting, town
 from deploy.world.bench.copying import USUAL, Rows, connected, copied_per_s, stored_rows, twin
 from deploy.world.bench.figures import is_flat, settled
-from deploy.world.bench.homes import ENCRYPTED_EVERY
+from deploy.world.bench.homes import ENCRYPTED_EVERY, MOST_HOMES
 from deploy.world.bench.legs import Leg, Outcome, Say, one_after_another, ride, shape_for
 from deploy.world.bench.load import PER_FRAME, Shape, equal_share
-from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
+from deploy.world.bench.rig import MOST_PROCESSES, Rig, make_sure_of_room_for, rig
+from deploy.world.numbers import from_one_to
 
 _MOST = {1: 40_000, 25: 120_000, 200: 200_000}
 """Observations a second that batches are made for, by frames a message."""
@@ -24,6 +25,8 @@ _WARM_UP = 6
 _USUAL_FRAMES = 25
 _LONGEST_WARM_UP, _SHORT = 120.0, 20.0
 """Seconds of the warm-up and of a further row, at most."""
+_MOST_FRAMES = 250
+"""Frames that a box puts in a message at most (edge/lanes.py): more would not fit a packet."""
 _TIMES = 4.0
 """So many times what the warm-up stored is what batches are made for, at most."""
 _A_MINUTE = 60_000
@@ -46,17 +49,32 @@ class _Asked:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be said after `ingest`."""
     parser.add_argument(
-        "--homes", "--boxes", type=int, default=1_000, help="boxes that send (%(default)s)"
+        *("--homes", "--boxes"),
+        type=from_one_to(MOST_HOMES),
+        default=1_000,
+        help="boxes that send (%(default)s)",
     )
-    parser.add_argument("--frames", type=int, default=25, help="frames a message (%(default)s)")
+    parser.add_argument(
+        "--frames",
+        type=from_one_to(_MOST_FRAMES),
+        default=25,
+        help="frames a message (%(default)s)",
+    )
     parser.add_argument(
         "--seconds", type=float, default=20.0, help="seconds of the load (%(default)s)"
     )
     parser.add_argument(
-        "--batch", type=int, default=2_000, help="rows of one more bare COPY (%(default)s)"
+        "--batch",
+        type=from_one_to(_ROWS),
+        default=2_000,
+        help="rows a batch of the second bare COPY that the gateway is held against; the first "
+        f"has {USUAL:,}. The gateway cuts its own batches (%(default)s)",
     )
     parser.add_argument(
-        "--processes", type=int, default=1, help="processes of ingest (%(default)s)"
+        "--processes",
+        type=from_one_to(MOST_PROCESSES),
+        default=1,
+        help="processes of ingest (%(default)s)",
     )
     parser.add_argument(
         "--rate", type=float, default=0.0, help="observations a second, not as many as go"
@@ -80,7 +98,7 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     make_sure_of_room_for(sum(row.seconds * row.most for row in _rows(asked)))
     async with rig(say=say) as started:
         say(f"Settling {asked.homes} homes …")
-        await town.settle(started.stack, asked.homes, now=datetime.now(UTC))
+        await town.settle(started.stack, asked.homes, now=datetime.now(UTC), say=say)
         await started.start_gateway(asked.processes)
         return await _measured(started, asked, say)
 

@@ -8,13 +8,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from deploy.runtime.exits import Exit, Stop
 from deploy.world.bench import counting, town
-from deploy.world.bench.alert import counts, kept_homes, latencies, presses_of, start_pressing
+from deploy.world.bench.alert import (
+    MOST_PRESSES,
+    Presses,
+    counts,
+    kept_homes,
+    latencies,
+    presses_of,
+    start_pressing,
+    warn_of_few,
+)
 from deploy.world.bench.copying import connected
+from deploy.world.bench.homes import MOST_HOMES
 from deploy.world.bench.legs import Leg, Say, judged, one_after_another, plan_for
 from deploy.world.bench.load import A_DAY, PER_FRAME, Shape
-from deploy.world.bench.rig import Rig, make_sure_of_room_for, rig
-from deploy.world.bench.sending import Sending
+from deploy.world.bench.rig import MOST_PROCESSES, Rig, make_sure_of_room_for, rig
+from deploy.world.bench.sending import Sending, Sent
+from deploy.world.numbers import from_one_to
 from deploy.world.receiver import Receiver
 
 _A_MESSAGE = 250
@@ -52,72 +64,117 @@ class Asked:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be said after `outage`."""
-    parser.add_argument("--homes", type=int, default=16_000, help="homes that were cut off")
-    parser.add_argument("--hours", type=float, default=24.0, help="for so long")
-    parser.add_argument("--connected", type=int, default=10_000, help="boxes connected at a time")
-    parser.add_argument("--boxes", type=int, default=200, help="of the homes, real boxes")
-    parser.add_argument("--presses", type=int, default=2_000, help="at the real boxes, in all")
+    homes = from_one_to(MOST_HOMES)
+    for name, of, usual, what in (
+        ("homes", homes, 16_000, "homes that were cut off"),
+        ("hours", float, 24.0, "for so long"),
+        ("connected", homes, 10_000, "simulated boxes connected at a time"),
+        ("boxes", homes, 200, "of the homes, real boxes; fewer than homes"),
+        ("presses", from_one_to(MOST_PRESSES), 2_000, "at the real boxes, in all"),
+        ("processes", from_one_to(MOST_PROCESSES), 1, "processes of ingest"),
+    ):
+        parser.add_argument(f"--{name}", type=of, default=usual, help=f"{what} (%(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=0.0, help="in which they come; else most of the drain"
+        "--seconds",
+        type=float,
+        default=0.0,
+        help="seconds in which the presses come (four fifths of the time that the drain should "
+        "take, at least 20)",
     )
-    parser.add_argument("--processes", type=int, default=1, help="processes of ingest")
 
 
 async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     """The figures of the whole run. Raises Stop when the disk is too short for it."""
     asked = Asked(**{name: getattr(arguments, name) for name in Asked.__slots__})
+    if asked.boxes >= asked.homes:
+        raise Stop(
+            Exit.USAGE,
+            f"--boxes {asked.boxes} is not below --homes {asked.homes}: real boxes are of them.",
+        )
     make_sure_of_room_for(asked.backlog)
     async with Receiver() as receiver:
         settings = {"webhook_url": receiver.url, "webhook_secret": receiver.secret}
         async with rig(settings, say=say) as started:
             say(f"Settling {asked.homes} homes …")
-            await town.settle(started.stack, asked.homes, now=datetime.now(UTC))
+            await town.settle(started.stack, asked.homes, now=datetime.now(UTC), say=say)
             await started.start_gateway(asked.processes, notify=True)
             return await _measured(started, receiver, asked, say)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drained:
+    """What came of both kinds of boxes; `at` is the monotonic second of the last receipt."""
+
+    country: Shape
+    real: Shape
+    connected: int
+    sent: Sent
+    presses: Presses
+    at: float
+    watched_lag: float
+
+    @property
+    def expected(self) -> counting.Expected:
+        return counting.expected([(self.country, self.sent)])
+
+
 async def _measured(started: Rig, receiver: Receiver, asked: Asked, say: Say) -> dict[str, Any]:
+    drained = await _drain(started, receiver, asked, say)
+    await receiver.until(lambda: len(receiver.notices) >= asked.presses, seconds=_PATIENCE)
+    say("Counting …")
+    presses, sent = drained.presses, drained.sent
+    homes = kept_homes(drained.real, asked.boxes)
+    told = await latencies(started, receiver, presses, draining=homes, before=drained.at)
+    later = sum(at > drained.at for pressed in presses.pressed.values() for at in pressed)
+    warn_of_few(told["measured"], say)
+    return {
+        "backlog": sent.receipted + sum(map(sum, presses.kept.values())),
+        "homes": asked.homes,
+        "connected": drained.connected,
+        "drain_per_s": round(sent.receipted / sent.seconds),
+        "minutes": round(sent.seconds / 60, 2),
+        "p99_ms": told.pop("p99_ms"),
+        "presses_measured": told.pop("measured"),
+        "watched_lag_s": round(drained.watched_lag, 1),
+        **_lost(told, await counts(started, drained.expected, presses)),
+        "real_boxes_drained": presses.drained,
+        "presses_after_the_drain": later,
+        "calls": told,
+        "sent_again": sent.again,
+        "complaints": started.complaints(say),
+    }
+
+
+async def _drain(started: Rig, receiver: Receiver, asked: Asked, say: Say) -> _Drained:
+    """Let both kinds of boxes come back, and people press, until all of it is judged."""
     country, real = _shapes(asked)
     say(f"{asked.boxes} real boxes join and keep {asked.hours:g} hours …")
     pressing, report = await start_pressing(
-        started,
-        shape=real,
-        draining=asked.boxes,
-        presses=asked.presses,
-        seconds=asked.pressing,
+        started, shape=real, draining=asked.boxes, presses=asked.presses, seconds=asked.pressing
     )
-    at_once = min(asked.connected, country.homes)
     try:
+        at_once = min(asked.connected, country.homes)
         say(f"{at_once} boxes connect …")
         plan = replace(plan_for(started, Leg(shape=country, seconds=_LONGEST)), connected=at_once)
         sending = await Sending.start(plan, started.folder)
         begun = time.monotonic()
         pressing.go()
         sent = await sending.run(lambda said: say(_told(said, receiver)))
-        drained_at = begun + sent.seconds
-        lag = await _judged_after(started, country, drained_at, say)
+        at = begun + sent.seconds
+        lag = await _judged_after(started, country, at, say)
+        say("The real boxes drain and press the rest …")
         presses = await presses_of(pressing, report)
     finally:
         await pressing.stop()
-    await receiver.until(lambda: len(receiver.notices) >= asked.presses, seconds=_PATIENCE)
-    say("Counting …")
-    homes = kept_homes(real, asked.boxes)
-    told = await latencies(started, receiver, presses, draining=homes, before=drained_at)
-    later = sum(at > drained_at for pressed in presses.pressed.values() for at in pressed)
-    return {
-        "backlog": sent.receipted + sum(map(sum, presses.kept.values())),
-        "homes": asked.homes,
-        "connected": at_once + asked.boxes,
-        "drain_per_s": round(sent.receipted / sent.seconds),
-        "minutes": round(sent.seconds / 60, 2),
-        "p99_ms": told.pop("p99_ms"),
-        "watched_lag_s": round(lag, 1),
-        **_lost(told, await counts(started, counting.expected([(country, sent)]), presses)),
-        "presses_after_the_drain": later,
-        "calls": told,
-        "sent_again": sent.again,
-        "complaints": started.complaints(say),
-    }
+    return _Drained(
+        country=country,
+        real=real,
+        connected=at_once + asked.boxes,
+        sent=sent,
+        presses=presses,
+        at=at,
+        watched_lag=lag,
+    )
 
 
 async def _judged_after(started: Rig, country: Shape, drained_at: float, say: Say) -> float:

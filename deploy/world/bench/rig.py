@@ -34,6 +34,8 @@ _KEEP_WAL = 1_000_000_000
 AN_OBSERVATION = 280
 """Bytes on the disk that an observation takes in the end, all in all: measured, with its share of
 index, raw message and journal, and a fifth more."""
+MOST_PROCESSES = 64
+"""Of one stage, on one machine."""
 _PATIENCE = 30.0
 _LOOK = 0.01
 

@@ -5,11 +5,12 @@ homes would take it hours.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.world.bench.homes import PASSWORD, SLOTS, address, edge_name, is_encrypted, key
+from deploy.world.progress import Progress
 from deploy.world.settling import DISTRICT, MUNICIPALITY
 from deploy.world.stack import Stack
 from gateway.edges.passwords import hash_password, write_password_file
@@ -18,7 +19,7 @@ from gateway.store.pool import Connection, connect_owner
 _EARLIER = timedelta(days=3_650)
 """Placements begin before any frame of a benchmark."""
 _ADDRESS = "Kirsebærvej 1"
-_AT_ONCE = 5_000
+_AT_ONCE = 2_000
 """Homes of one statement."""
 
 _HOMES = """
@@ -71,8 +72,11 @@ _ANALYZE = "ANALYZE home, citizen, edge, device, device_secret, placement"
 it when it is not empty any more."""
 
 
-async def settle(stack: Stack, homes: int, *, now: datetime, first: int = 0) -> None:
+async def settle(
+    stack: Stack, homes: int, *, now: datetime, first: int = 0, say: Callable[[str], None]
+) -> None:
     """So many homes with one citizen, a box and nine devices each; the broker knows the boxes."""
+    progress = Progress("homes are settled", homes, say)
     settings, hashed = stack.settings(), hash_password(PASSWORD)
     numbers = range(first, first + homes)
     async with connect_owner(settings) as db:
@@ -80,6 +84,7 @@ async def settle(stack: Stack, homes: int, *, now: datetime, first: int = 0) -> 
         for start in range(0, homes, _AT_ONCE):
             async with db.transaction():
                 await _some(db, place, numbers[start : start + _AT_ONCE], now, hashed)
+            progress.at(min(start + _AT_ONCE, homes))
         await db.execute(_ANALYZE)
         accounts = await db.fetch("SELECT name, broker_password FROM edge")
     known = [(row["name"], row["broker_password"]) for row in accounts if row["broker_password"]]
