@@ -4,15 +4,34 @@ The choice is by content (service uuid, company id, characteristic uuid), never 
 somebody typed in, so that a frame of an unplaced device reads the same as one of a placed device.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from adapters import battery, bthome, bthome_v1, call_button, dispenser, thermometer
-from adapters.errors import UnknownFormat, UnreadableFrame
+from adapters import (
+    battery,
+    bluemaestro,
+    bthome,
+    bthome_v1,
+    call_button,
+    dispenser,
+    govee,
+    inkbird,
+    makers,
+    oralb,
+    plugins,
+    qingping,
+    ruuvi,
+    sensorpush,
+    thermometer,
+    thermopro,
+    xiaomi,
+)
+from adapters.adapter import NAME_LENGTH, Adapter
+from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
 from adapters.frame import Frame
 from adapters.observation import Kind, Observation
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Rises with every change in what an adapter reads; kept beside what was set aside."""
 
 Reader = Callable[[bytes, Frame, bytes | None], tuple[Observation, ...]]
@@ -38,6 +57,86 @@ CHARACTERISTICS: Mapping[str, Reader] = {
     dispenser.STATUS: dispenser.read_status,
 }
 
+FAMILIES: Final = (
+    bluemaestro.ADAPTER,
+    govee.ADAPTER,
+    inkbird.ADAPTER,
+    oralb.ADAPTER,
+    qingping.ADAPTER,
+    ruuvi.ADAPTER,
+    sensorpush.ADAPTER,
+    thermopro.ADAPTER,
+    xiaomi.ADAPTER,
+    makers.ADAPTER,  # the last resort
+)
+"""Vendors' own formats, read as a whole frame, where none of the tables above knows it."""
+
+
+def _taken() -> Mapping[plugins.Claim, str]:
+    """What is read already, and by which adapter."""
+    taken: dict[plugins.Claim, str] = {}
+    tables = (("data", SERVICE_DATA), ("manufacturers", MANUFACTURERS))
+    for where, table in (*tables, ("characteristics", CHARACTERISTICS)):
+        for what, reader in table.items():
+            taken[where, what] = reader.__module__.removeprefix("adapters.")
+    for family in FAMILIES:
+        taken |= dict.fromkeys(plugins.claims(family), family.name)
+    return taken
+
+
+_FOUND = plugins.found(_taken())
+PLUGINS: Final = tuple(_FOUND.adapters)
+"""Adapters that vendors ship, as they were installed when this program started."""
+SET_ASIDE: Final[Mapping[str, str]] = _FOUND.aside
+"""Plug-ins that are not used, by name, with the reason."""
+
+
+class Asked:
+    """Which of some whole-frame adapters may know a frame: one look in a table for each sign."""
+
+    def __init__(self, adapters: Iterable[Adapter]) -> None:
+        self._by: dict[plugins.Claim, tuple[Adapter, ...]] = {}
+        for adapter in adapters:
+            for claim in plugins.claims(adapter):
+                self._by[claim] = (*self._by.get(claim, ()), adapter)
+
+    def candidates(self, frame: Frame) -> list[Adapter]:
+        """Each adapter once, the surest sign first: data, company, listed service, name."""
+        if frame.heard != "advertisement":
+            return list(self._by.get(("characteristics", frame.uuid or ""), ()))
+        signs: list[plugins.Claim] = [
+            *(("data", uuid) for uuid in frame.data),
+            *(("manufacturers", company) for company in frame.manufacturer),
+            *(("services", uuid) for uuid in frame.services),
+            ("names", (frame.name or "")[:NAME_LENGTH].lower()),
+        ]
+        found: dict[str, Adapter] = {}
+        for sign in signs:
+            found |= {adapter.name: adapter for adapter in self._by.get(sign, ())}
+        return list(found.values())
+
+    def read(self, frame: Frame, key: bytes | None) -> tuple[Observation, ...]:
+        """What the first adapter that knows the frame reads.
+
+        Raises UnknownFormat when none knows it, MissingKey, or UnreadableFrame with the part that
+        an adapter could read.
+        """
+        refused: UnreadableFrame | None = None
+        for adapter in self.candidates(frame):
+            try:
+                return adapter.asked(frame, key)
+            except MissingKey:
+                raise
+            except UnreadableFrame as unreadable:
+                if unreadable.partial:
+                    raise
+                if refused is None or isinstance(refused, UnknownFormat):
+                    refused = unreadable
+        raise refused or UnknownFormat(_unknown(frame))
+
+
+_ASKED = Asked((*FAMILIES, *PLUGINS))
+
 
 def read(frame: Frame, *, key: bytes | None = None) -> tuple[Observation, ...]:
     """What the frame says. `key` is the device's encryption key, where it has one.
@@ -50,7 +149,7 @@ def read(frame: Frame, *, key: bytes | None = None) -> tuple[Observation, ...]:
         return _advertisement(frame, key)
     reader = CHARACTERISTICS.get(frame.uuid or "") if frame.heard == "characteristic" else None
     if reader is None:
-        raise UnknownFormat(f"no adapter reads {frame.heard} {frame.uuid}")
+        return _ASKED.read(frame, key)
     return reader(frame.value, frame, key)
 
 
@@ -79,9 +178,15 @@ def _advertisement(frame: Frame, key: bytes | None) -> tuple[Observation, ...]:
     parts = _parts(frame)
     if len(parts) == 1:
         reader, payload = parts[0]
-        return reader(payload, frame, key)
+        try:
+            return reader(payload, frame, key)
+        except UnknownFormat:
+            # company ids are anybody's: a family may know the frame by its name
+            if not _ASKED.candidates(frame):
+                raise
+            return _ASKED.read(frame, key)
     if not parts and (frame.data or frame.manufacturer):
-        raise UnknownFormat(_unknown(frame))
+        return _ASKED.read(frame, key)
     return _together(parts, frame, key)
 
 
@@ -121,5 +226,7 @@ def _together(
 
 
 def _unknown(frame: Frame) -> str:
+    if frame.heard != "advertisement":
+        return f"no adapter reads {frame.heard} {frame.uuid}"
     said = [*frame.data, *(f"company {company:04x}" for company in frame.manufacturer)]
     return f"no adapter reads {', '.join(said)}"

@@ -4,6 +4,8 @@ Source: Bluetooth Core Specification, LE Advertising Report (subevent 0x02) and 
 Advertising Report (0x0D); assigned numbers of the advertising data types.
 """
 
+from uuid import UUID
+
 from adapters.frame import Frame
 
 
@@ -26,12 +28,19 @@ def frame_of_structures(address: bytes, structures: bytes, rssi: int) -> Frame:
     services: list[str] = []
     data: dict[str, bytes] = {}
     manufacturer: dict[int, bytes] = {}
+    name: str | None = None
     at = 0
     while at < len(structures) and structures[at]:
         kind, body = structures[at + 1], structures[at + 2 : at + 1 + structures[at]]
         match kind:
             case 0x02 | 0x03:
                 services += [body[i : i + 2][::-1].hex() for i in range(0, len(body), 2)]
+            case 0x06 | 0x07:
+                services += [
+                    str(UUID(bytes=body[i : i + 16][::-1])) for i in range(0, len(body) - 15, 16)
+                ]
+            case 0x08 | 0x09:
+                name = body.decode()
             case 0x16:
                 data[body[1::-1].hex()] = body[2:]
             case 0xFF:
@@ -45,6 +54,7 @@ def frame_of_structures(address: bytes, structures: bytes, rssi: int) -> Frame:
         at=1_767_254_400_000,
         uptime=60.0,
         rssi=rssi - 256 if rssi > 127 else rssi,
+        name=name,
         services=tuple(services),
         data=data,
         manufacturer=manufacturer,

@@ -12,6 +12,7 @@ from adapters.observation import Kind
 # base units and prefixes that occur in the catalogue, by https://ucum.org
 UCUM = re.compile(
     r"1|%|Cel|deg(/s)?|lx|hPa|\[ppm\]|ug/m3|uS/cm|m{1,2}|m/s2?|kg|kW\.h|W|A|V|L|m3(/h)?|s|/min"
+    r"|mm\[Hg\]|kg/m2|kJ(/d)?|Ohm|mmol/L(/min)?"
 )
 
 

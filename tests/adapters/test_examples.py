@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 import adapters
 from adapters import registry
+from adapters.adapter import Adapter
 from adapters.errors import UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import Observation, Quality
@@ -17,6 +18,8 @@ ROOM = Path(adapters.__file__).parent
 NOT_ADAPTERS = frozenset(
     {
         "__init__",
+        "__main__",
+        "adapter",
         "bthome_cipher",
         "bthome_objects",
         "bthome_packet",
@@ -24,8 +27,11 @@ NOT_ADAPTERS = frozenset(
         "errors",
         "frame",
         "ieee11073",
+        "library",
         "observation",
+        "plugins",
         "registry",
+        "words",
     }
 )
 FRAME = TypeAdapter(Frame)
@@ -80,6 +86,10 @@ def readers() -> dict[str, set[str]]:
     return registered
 
 
+def families() -> set[str]:
+    return {family.name for family in registry.FAMILIES}
+
+
 def test_no_adapter_is_without_examples() -> None:
     assert without_examples(ROOM) == set()
 
@@ -93,7 +103,15 @@ def test_an_adapter_without_examples_is_found_out(tmp_path: Path) -> None:
 
 
 def test_every_adapter_is_registered_and_every_example_belongs_to_one() -> None:
-    assert set(readers()) == files_of(ROOM) == set(examples_of(ROOM))
+    assert set(readers()) | families() == files_of(ROOM) == set(examples_of(ROOM))
+
+
+@pytest.mark.parametrize("family", registry.FAMILIES, ids=lambda family: family.name)
+def test_a_family_is_asked_about_each_of_its_examples(family: Adapter) -> None:
+    asked = registry.Asked([family])
+    shown = [FRAME.validate_python(one["frame"]) for one in examples_of(ROOM)[family.name]]
+
+    assert all(asked.candidates(frame) == [family] for frame in shown)
 
 
 @pytest.mark.parametrize("adapter", sorted(readers()))
@@ -119,7 +137,7 @@ def test_an_adapter_reads_its_examples(adapter: str, example: dict[str, Any]) ->
         observations = registry.read(frame, key=key)
 
     assert [as_text(observation) for observation in observations] == example["reads"]
-    assert adapter in readers()
+    assert adapter in {*readers(), *families()}
 
 
 @pytest.mark.parametrize(("adapter", "example"), every_example())
@@ -129,4 +147,4 @@ def test_an_example_is_a_frame_as_the_edge_writes_it(adapter: str, example: dict
     written = json.loads(encode_frame(frame))
 
     assert written == {name: value for name, value in example["frame"].items() if value != ""}
-    assert adapter in readers()
+    assert adapter in {*readers(), *families()}

@@ -68,7 +68,7 @@ def test_an_advertisement_without_data_says_nothing() -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        heard({"fe95": "3058"}),
+        heard({"fea0": "3058"}),
         heard(manufacturer={0x004C: b"\x02\x15"}),
         Frame(device="A", heard="characteristic", at=0, uptime=0, uuid="2aff", value=b"\1"),
         Frame(device="A", heard="characteristic", at=0, uptime=0, value=b"\1"),

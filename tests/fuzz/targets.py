@@ -15,9 +15,11 @@ from hypothesis.strategies import SearchStrategy
 from pydantic import TypeAdapter, ValidationError
 
 from adapters import registry
+from adapters.adapter import Adapter
 from adapters.errors import UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import Observation
+from adapters.plugins import claims
 from edge.config import BadConfig, read_config
 from edge.receipt import BadReceipt, read_receipt
 from gateway.ingest import packets, wire
@@ -224,6 +226,27 @@ def _of(where: str, what: str | int) -> SearchStrategy[tuple[bytes, bytes | None
     return st.tuples(hostile.payloads.map(made), _KEYS)
 
 
+def _of_family(family: Adapter) -> SearchStrategy[tuple[bytes, bytes | None]]:
+    """Frames that a family is asked about, by each of the signs that it is known by."""
+
+    def made(sign: tuple[str, str | int], payload: bytes, company: int) -> bytes:
+        where, what = sign
+        said: dict[str, Any] = {"device": BUTTON, "manufacturer": {company: payload}}
+        if where == "data":
+            said |= {"data": {str(what): payload}, "manufacturer": {}}
+        elif where == "manufacturers":
+            said["manufacturer"] = {int(what): payload}
+        elif where == "services":
+            said["services"] = (str(what),)
+        else:
+            said["name"] = f"{what}H5075_1"
+        return encode_frame(frame(**said)).encode()
+
+    signs = st.sampled_from(sorted(claims(family), key=str))
+    inputs = st.builds(made, signs, hostile.payloads, st.integers(0, 0xFFFF))
+    return st.tuples(inputs, _KEYS)
+
+
 def _every() -> Mapping[str, Target]:
     places = [
         *(("data", uuid) for uuid in registry.SERVICE_DATA),
@@ -235,6 +258,7 @@ def _every() -> Mapping[str, Target]:
         Target("wire", st.tuples(hostile.topics, hostile.messages), wire_reader),
         Target("batch_noise", st.tuples(hostile.topics, hostile.noise), batch),
         *(Target(f"adapter_{what}", _of(where, what), adapters) for where, what in places),
+        *(Target(f"family_{one.name}", _of_family(one), adapters) for one in registry.FAMILIES),
         Target("adapters_together", st.tuples(hostile.frames, _KEYS), adapters),
         Target("mqtt", st.tuples(hostile.from_broker, hostile.from_broker), mqtt),
         Target("state", hostile.states, state),
