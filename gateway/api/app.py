@@ -90,7 +90,7 @@ async def run(
             for setting, address, tls in _places(settings)
         ]
         async with connect(settings, "api", most=_CONNECTIONS) as pool:
-            live = Live(pool)
+            live = Live(pool, clock)
             desk = Desk(pool=pool, clock=clock, settings=settings, health=health, live=live)
             app = around(build(desk, *pages), health)
             async with asyncio.TaskGroup() as group:

@@ -11,6 +11,8 @@ from gateway.store.caller import Caller
 from gateway.store.pool import Pool, Row
 
 OPEN_FOR = timedelta(minutes=60)
+OPENED = "emergency"
+"""The channel that tells who opened somebody: municipality and person, inside numbers."""
 SHORTEST_REASON = 10
 """Characters; the database refuses fewer."""
 
@@ -76,9 +78,25 @@ async def open_citizen(pool: Pool, caller: Caller, citizen: UUID, reason: str) -
         if made is None:
             raise LookupError(str(citizen))
         await looks.changed(db, caller, "emergency.opened", made["citizen"], now)
+        await db.execute(
+            "SELECT pg_notify($1, $2)", OPENED, f"{caller.municipality} {caller.person}"
+        )
         row = await db.fetchrow(_ONE, caller.municipality, made["public"])
     assert row is not None  # noqa: S101 - made a moment ago, and the citizen is open now
     return _emergency(row)
+
+
+async def open_until(pool: Pool, caller: Caller) -> datetime | None:
+    """When the last of the caller's openings ends; None without one that is not over yet."""
+    async with asking(pool, caller) as db:
+        return await db.fetchval(
+            "SELECT max(until) FROM emergency "
+            "WHERE municipality = $1 AND person = $2 AND role = $3 AND until > $4",
+            caller.municipality,
+            caller.person,
+            caller.role,
+            _asked(caller),
+        )
 
 
 async def emergencies(

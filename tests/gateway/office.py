@@ -239,7 +239,7 @@ async def office(
     }
     chosen = Settings(database=database.address, **{**usual, **settings})
     async with connect(chosen, "api") as pool, connect_to(database.dsn()) as owner:
-        desk = Desk(pool=pool, clock=clock, settings=chosen, health=health, live=Live(pool))
+        desk = Desk(pool=pool, clock=clock, settings=chosen, health=health, live=Live(pool, clock))
         app = build(desk, *pages)
         made = Office(
             owner=owner,

@@ -87,7 +87,7 @@ async def five_connections(
 @asynccontextmanager
 async def served(here: Office, pool: Pool) -> AsyncGenerator[int]:
     """The application on a socket, on that pool alone; its port."""
-    desk = replace(here.desk, pool=pool, live=Live(pool))
+    desk = replace(here.desk, pool=pool, live=Live(pool, here.clock))
     app = build(desk)
     forget(app)
     with socket.create_server(("127.0.0.1", 0), backlog=1_000) as listening:
