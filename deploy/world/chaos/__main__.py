@@ -18,6 +18,7 @@ from typing import Any
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.services import scratch_folder
 from deploy.world.chaos.ending import Verdict, settle, verdict
+from deploy.world.chaos.faults import not_here
 from deploy.world.chaos.parts import OWN_MOUNTS
 from deploy.world.chaos.plan import plan
 from deploy.world.chaos.rounds import play
@@ -48,12 +49,15 @@ async def _night(folder: Path, arguments: argparse.Namespace) -> Mapping[str, An
     rounds = plan(arguments.rounds, arguments.seed, arguments.saboteur)
     say(f"Seed {arguments.seed}: broker, database, gateway and eight boxes are started.")
     async with World.of(folder, seed=arguments.seed, saboteur=arguments.saboteur) as world:
+        if without := not_here(world):
+            say(f"Not on this machine, where only root may mount: {', '.join(without)}.")
         done = await play(world, rounds, say)
         found = await verdict(world, await settle(world, say))
     _explain(found)
     return {
         "rounds": len(rounds),
         "faults": dict(done),
+        "faults_not_here": without,
         "sent": found.count.sent,
         "stored": found.count.stored,
         "lost": len(found.count.lost),

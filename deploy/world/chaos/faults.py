@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from deploy.world.chaos.parts import BrokerPart, DatabasePart
-from deploy.world.chaos.plan import Round
+from deploy.world.chaos.plan import MENU, Round, counted_as
 from deploy.world.chaos.world import World
 
 BOX_STEPS = (-3_600.0, -90.0, 0.0, 90.0, 7_200.0)
@@ -23,6 +23,13 @@ class NotHere(Exception):
 async def do(world: World, one: Round) -> None:
     """Make one fault and see to it that it is over. Raises NotHere."""
     await _FAULTS[one.fault](world, one)
+
+
+def not_here(world: World) -> list[str]:
+    """The kinds that the machine cannot have, by the names under which they are counted."""
+    kinds = {"fill card": not world.cards, "fill disk": world.disk is None}
+    names = {f"{how} {counted_as(whom)}" for how, whom in MENU if kinds.get(how)}
+    return sorted(names)
 
 
 async def _kill(world: World, one: Round) -> None:
