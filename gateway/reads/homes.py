@@ -1,7 +1,7 @@
 """The homes a caller may see: who lives there, which boxes and devices speak for them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -84,6 +84,25 @@ async def _whole(db: Connection, caller: Caller, rows: Sequence[Row]) -> list[Ho
         )
         for row in rows
     ]
+
+
+_NAMED = """
+    SELECT c.id, c.public,
+           CASE WHEN $2 THEN i.name END AS name,
+           CASE WHEN $2 THEN i.address END AS address,
+           CASE WHEN $2 THEN i.phone END AS phone
+    FROM citizen c
+    LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
+    WHERE c.municipality = $1 AND c.id = ANY ($3::integer[])
+"""
+
+
+async def residents(
+    db: Connection, caller: Caller, citizens: Iterable[int]
+) -> Mapping[int, Resident]:
+    """Those of these citizens (inside numbers) whom the caller sees, by number."""
+    rows = await db.fetch(_NAMED, caller.municipality, caller.sees_names, sorted(set(citizens)))
+    return {row["id"]: _resident(caller, row) for row in rows}
 
 
 def _by_home(caller: Caller, rows: Iterable[Row]) -> defaultdict[int, list[Resident]]:

@@ -22,6 +22,7 @@ from gateway.web.audit import add_audit
 from gateway.web.beginning import add_beginning
 from gateway.web.cards import card, grouped
 from gateway.web.door import Door
+from gateway.web.emergencies import add_emergencies
 from gateway.web.keys import add_keys
 from gateway.web.login import add_login
 from gateway.web.mapping import add_mapping
@@ -81,6 +82,7 @@ def pages(door: Door) -> APIRouter:
     add_beginning(router, door)
     add_audit(router, door)
     add_rights(router, door)
+    add_emergencies(router, door)
     add_things(router, door)
     add_keys(router, door)
     add_mapping(router, door)

@@ -9,7 +9,7 @@ from gateway.web.door import Door
 from gateway.web.words import ROLE
 
 BOARD = "GET /board/alerts"
-_PLACES = (
+PLACES = (
     ("/", "Alarmer", BOARD),
     ("/bokse", "Bokse og enheder", "GET /bokse"),
     ("/noedaabning", "Nødåbning", "GET /noedaabning"),
@@ -51,7 +51,7 @@ def menu(door: Door, request: Request, caller: Caller) -> Menu:
     return Menu(
         places=tuple(
             Place(address=address, name=name, here=_is_at(path, address))
-            for address, name, way in _PLACES
+            for address, name, way in PLACES
             if door.may(caller, way)
         ),
         name=caller.name,
@@ -62,7 +62,7 @@ def menu(door: Door, request: Request, caller: Caller) -> Menu:
 
 def start(door: Door, caller: Caller) -> str:
     """The address where this caller's work is."""
-    open_ = {address for address, _, way in _PLACES if door.may(caller, way)}
+    open_ = {address for address, _, way in PLACES if door.may(caller, way)}
     if caller.role == "administrator":
         return "/opsaetning" if "/opsaetning" in open_ else "/konto"
     return next((address for address in _WORK if address in open_), "/konto")

@@ -124,7 +124,8 @@ class Ask:
 LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens", "/bokse"})
 """Whoever asks for one of these gets their own, which may be none."""
 EMERGENCY = {"citizen": "{citizen}", "reason": "Vagten i Syd svarer ikke"}
-PREPARED = ("{imported}", "emergenc")
+SAID = {"name": "Inger Holm", "address": "Skovvej 4"}
+PREPARED = ("{imported}", "emergenc", "noedaabning")
 """Asked for what was made just before by somebody who may, which leaves rows of its own."""
 FILE = "distrikt,bolig,borger,adresse\nNord,{home},{citizen},Havnegade 8\n"
 LOGGED: Mapping[str, Ask] = {
@@ -147,6 +148,20 @@ LOGGED: Mapping[str, Ask] = {
     ),
     "GET /log": Ask(by="auditor", path="/log?citizen={citizen}"),
     "GET /hvem-har-set": Ask(by="auditor", path="/hvem-har-set?citizen={citizen}"),
+    "GET /noedaabning": Ask(by="staff", path="/noedaabning?opened={emergency}"),
+    "POST /noedaabning": Ask(
+        by="staff",
+        path="/noedaabning",
+        form=True,
+        body={**SAID, "reason": "Vagten i Syd svarer ikke"},
+        of_citizen=False,  # whom one sees anyway; an opening has a row of its own
+    ),
+    "POST /noedaabning/{public}/follow-up": Ask(
+        by="leader",
+        path="/noedaabning/{emergency}/follow-up",
+        form=True,
+        body={"text": "Talt med Anna om det"},
+    ),
     "GET /bokse": Ask(by="technician", path="/bokse"),
     "GET /homes": Ask(by="planner", path="/homes"),
     "POST /homes": Ask(
@@ -302,7 +317,7 @@ async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask)
     if ask.form:
         page = await client.get("/")
         token = page.text.split('name="csrf" value="')[1].split('"')[0]
-        answer = await client.post(path, data={"csrf": token})
+        answer = await client.post(path, data={"csrf": token, **(ask.body or {})})
     elif ask.csv:
         answer = await client.request(method, path, content=ask.csv.format(**names).encode())
     else:

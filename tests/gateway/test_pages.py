@@ -9,7 +9,7 @@ import pytest
 from deploy.runtime.services import OneDatabase
 from gateway.api.rights import RIGHTS
 from gateway.store.caller import Role
-from gateway.web.menu import _PLACES as PLACES
+from gateway.web.menu import PLACES
 from tests.gateway.desks import HTML, Desk, desk, links
 from tests.gateway.test_board import Page
 
