@@ -50,6 +50,9 @@ def writes(*kinds: DataClass) -> Right:
 ANYONE = Right(anyone=True)
 SIGNED_IN = Right(signed_in=True)
 _REGISTER = writes("citizen", "identity", "home", "device", "placement")
+_SET_UP = Right(
+    (*writes("citizen", "identity", "home", "device", "placement").needs, ("person", "reading"))
+)
 _BOARD = reads("alert", "identity")
 
 RIGHTS: Mapping[str, Right] = {
@@ -109,6 +112,15 @@ RIGHTS: Mapping[str, Right] = {
     # Everybody's own looks; of others, for who keeps watch (gateway/reads/log.py, 0009_policies).
     "GET /log": SIGNED_IN,
     "GET /hvem-har-set": SIGNED_IN,
+    "GET /opsaetning": _SET_UP,
+    "POST /opsaetning/distrikter": writes("access"),
+    "POST /opsaetning/hold": writes("access"),
+    "POST /opsaetning/kollega": writes("access", "person"),
+    "POST /opsaetning/borger": _SET_UP,
+    "POST /opsaetning/boks": _SET_UP,
+    "POST /opsaetning/enhed": _SET_UP,
+    "POST /opsaetning/fil": _SET_UP,
+    "POST /opsaetning/fortryd": _SET_UP,
     "POST /imports": _REGISTER,
     "GET /imports/{public}": _REGISTER,
     "POST /imports/{public}/undo": _REGISTER,
@@ -125,6 +137,12 @@ RIGHTS: Mapping[str, Right] = {
     "GET /people/{public}": reads("person"),
     "POST /people": writes("person"),
     "PUT /people/{public}": writes("person"),
+    "GET /people/{public}/roles": reads("person", "access"),
+    "POST /people/{public}/roles": writes("access"),
+    "DELETE /people/{public}/roles/{role}": writes("access"),
+    "POST /people/{public}/leave": writes("person", "access"),
+    "POST /people/{public}/teams": writes("access"),
+    "DELETE /people/{public}/teams/{team}": writes("access"),
     "GET /citizens": reads("citizen"),
     "GET /citizens/{public}": reads("citizen"),
     "POST /citizens": writes("citizen", "identity"),

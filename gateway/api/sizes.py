@@ -12,7 +12,10 @@ from gateway.api.problems import document
 LARGEST = 64 * 1024
 """Bytes; the largest honest body is a home with ten citizens, some 30 kB."""
 
-LARGEST_AT: Mapping[str, int] = {"/imports": 2 * 1024 * 1024}
+LARGEST_AT: Mapping[str, int] = {
+    "/imports": 2 * 1024 * 1024,
+    "/opsaetning/fil": 2 * 1024 * 1024,
+}
 """Bytes, where more is honest: a municipality's register as one file."""
 
 

@@ -284,6 +284,68 @@ async def example(db: Connection, municipality: int) -> Example:
     return Example(**dict(row))
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A citizen in a home, as a row of the register's file names them."""
+
+    district: str
+    home: str
+    citizen: str
+
+
+async def where(
+    db: Connection, municipality: int, *, home: UUID | None = None, citizen: UUID | None = None
+) -> Where:
+    """The citizen, or the first of the home. Raises LookupError where the caller sees none."""
+    row = await db.fetchrow(
+        """
+        SELECT d.name AS district, COALESCE(h.reference, h.public::text) AS home,
+               COALESCE(c.reference, c.public::text) AS citizen
+        FROM citizen c
+        JOIN home h ON h.municipality = c.municipality AND h.id = c.home
+        JOIN district d ON d.municipality = h.municipality AND d.id = h.district
+        WHERE c.municipality = $1 AND (h.public = $2 OR c.public = $3) ORDER BY c.id LIMIT 1
+        """,
+        municipality,
+        home,
+        citizen,
+    )
+    if row is None:
+        raise LookupError("there is no such home or citizen")
+    return Where(**dict(row))
+
+
+async def device_at(db: Connection, municipality: int, address: str) -> UUID:
+    """The device with this radio address, however it is written. Raises LookupError."""
+    plain = "".join(letter for letter in address.upper() if letter.isalnum())
+    public: UUID | None = await db.fetchval(
+        "SELECT public FROM device WHERE municipality = $1 AND replace(address, ':', '') = $2",
+        municipality,
+        plain,
+    )
+    if public is None:
+        raise LookupError("there is no such device")
+    return public
+
+
+async def waiting_boxes(db: Connection, municipality: int) -> list[tuple[str, UUID]]:
+    """Boxes that have not joined and were made alone: the name, and the import that undoes it."""
+    rows = await db.fetch(
+        """
+        SELECT e.name, i.public FROM edge e
+        JOIN import_change c ON c.municipality = e.municipality AND c.thing = 'edge'
+                            AND c.row = e.id AND c.before IS NULL
+        JOIN import i ON i.municipality = c.municipality AND i.id = c.import AND i.undone IS NULL
+        WHERE e.municipality = $1 AND e.joined IS NULL
+          AND NOT EXISTS (SELECT FROM import_change o WHERE o.municipality = c.municipality
+                            AND o.import = c.import AND o.position <> c.position)
+        ORDER BY e.name LIMIT 20
+        """,
+        municipality,
+    )
+    return [(row["name"], row["public"]) for row in rows]
+
+
 async def municipalities(db: Connection) -> list[tuple[int, str]]:
     """Every municipality, number and name, for the command."""
     rows = await db.fetch("SELECT id, name FROM municipality ORDER BY name")

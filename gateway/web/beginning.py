@@ -109,7 +109,7 @@ class _Begin:
             return self._form(request, kept, sent, errors)
         first = First(
             municipality=sent.municipality.strip(),
-            districts=_lines(sent.districts),
+            districts=lines(sent.districts),
             name=sent.name.strip(),
             login=known_as(sent.login),
             password=Password(
@@ -205,12 +205,12 @@ def login_error(login: str) -> str:
 
 def districts_error(text: str) -> str:
     """What is wrong with a field of districts, one a line."""
-    lines = _lines(text)
-    if not lines:
+    told = lines(text)
+    if not told:
         return "Skriv mindst ét distrikt."
-    if len(lines) > _MOST_DISTRICTS:
+    if len(told) > _MOST_DISTRICTS:
         return f"Højst {_MOST_DISTRICTS} distrikter her."
-    return next((error for line in lines if (error := text_error(line))), "")
+    return next((error for line in told if (error := text_error(line))), "")
 
 
 def _errors(sent: Sent, step: int | None, *, needs_code: bool) -> Errors:
@@ -240,7 +240,8 @@ def _code_error(code: str, step: int | None, *, needs_code: bool) -> str:
     return "Koden passer ikke. Vent på den næste, og skriv den."
 
 
-def _lines(text: str) -> list[str]:
+def lines(text: str) -> list[str]:
+    """Each line that says something, once."""
     return list(dict.fromkeys(plain for line in text.splitlines() if (plain := line.strip())))
 
 

@@ -20,6 +20,8 @@ from gateway.store.looks import looked
 from gateway.store.moves import make_move
 from gateway.web.audit import add_audit
 from gateway.web.beginning import add_beginning
+from gateway.web.beginning_file import add_file
+from gateway.web.beginning_setup import add_setup
 from gateway.web.cards import card, grouped
 from gateway.web.door import Door
 from gateway.web.emergencies import add_emergencies
@@ -80,6 +82,8 @@ def pages(door: Door) -> APIRouter:
 
     add_login(router, door)
     add_beginning(router, door)
+    add_setup(router, door)
+    add_file(router, door)
     add_audit(router, door)
     add_rights(router, door)
     add_emergencies(router, door)
