@@ -12,6 +12,7 @@ from gateway.clock import clock_from
 from gateway.settings import Settings
 from gateway.store import arrivals, keys, people
 from gateway.store.pool import Connection, connect_owner
+from gateway.store.purposes import PURPOSES
 from gateway.store.rights import CLASSES, ROLES
 from gateway.store.seal import Place, of_settings
 from gateway.store.secrets import SHORTEST_PASSWORD, hash_password, new_secret
@@ -67,7 +68,10 @@ def _add_arguments(actions: Any) -> None:  # noqa: ANN401 - as above
     add.add_argument(
         "--class", dest="classes", action="append", choices=CLASSES, help="confine the key to it"
     )
-    add.add_argument("--purpose", default="", help="stands beside each look in the access log")
+    add.add_argument(
+        "--purpose", default="", choices=PURPOSES, help="stands beside each look in the access log"
+    )
+    add.add_argument("--note", default="", help="beside the key, such as the number of a case")
 
 
 def _map_arguments(actions: Any) -> None:  # noqa: ANN401 - as above
@@ -145,7 +149,12 @@ async def _new_key(
         access=access,
         created=now,
         expires=now + timedelta(days=arguments.days),
-        scope=keys.Scope(name=arguments.name, classes=arguments.classes, purpose=arguments.purpose),
+        scope=keys.Scope(
+            name=arguments.name,
+            classes=arguments.classes,
+            purpose=arguments.purpose,
+            note=arguments.note,
+        ),
     )
     return made.secret
 
@@ -190,7 +199,8 @@ def _key_line(one: keys.Kept) -> str:
     ends = f"ended {one.ended:%Y-%m-%d}" if one.ended else f"until {one.expires:%Y-%m-%d}"
     where = _ALL if one.districts is None else ", ".join(one.districts)
     what = "" if one.classes is None else f"  only {', '.join(one.classes)}"
-    return f"{one.public}  {one.name or one.login}  {one.role}  {where}{what}  {ends}  {used}"
+    why = "".join(f"  {word}" for word in (one.purpose and f"for {one.purpose}", one.note) if word)
+    return f"{one.public}  {one.name or one.login}  {one.role}  {where}{what}  {ends}  {used}{why}"
 
 
 async def _rotate(db: Connection, arguments: argparse.Namespace, settings: Settings) -> str:

@@ -14,6 +14,7 @@ from gateway.api.problems import ALWAYS, NotFound, Problem, answers
 from gateway.api.texts import Name, Word
 from gateway.store import keys
 from gateway.store.people import UnknownName
+from gateway.store.purposes import KeyPurpose
 from gateway.store.rights import DataClass, Role
 
 router = APIRouter(tags=["keys"], responses=ALWAYS)
@@ -24,13 +25,15 @@ Days = Annotated[int, Field(ge=1, le=keys.MOST_DAYS)]
 class NewKeyBody(BaseModel):
     """What the key is for. Null: every district of the caller's, every class of the role robot's.
 
-    `purpose` stands beside each look in the access log. `days` is how long it holds.
+    `purpose` stands beside each look in the access log; without it each request says its own
+    (`X-Purpose`). `note` is for people, such as a case's number. `days` is how long it holds.
     """
 
     name: Name
     districts: Annotated[list[Name], Field(min_length=1, max_length=100)] | None = None
     classes: Annotated[list[DataClass], Field(min_length=1, max_length=20)] | None = None
-    purpose: Word = ""
+    purpose: KeyPurpose = ""
+    note: Word = ""
     days: Days = keys.USUAL_DAYS
 
 
@@ -56,7 +59,8 @@ class KeyBody(BaseModel):
     role: Role
     districts: list[str] | None
     classes: list[str] | None
-    purpose: str
+    purpose: KeyPurpose
+    note: str
     created: datetime | None
     expires: datetime
     ended: datetime | None
@@ -79,7 +83,9 @@ async def list_keys(caller: Asking, desk: Here) -> KeysBody:
 @router.post("/keys", status_code=HTTPStatus.CREATED)
 async def add_key(wanted: NewKeyBody, caller: Asking, desk: Here) -> SecretBody:
     """A key for a program, which is a robot of its own."""
-    scope = keys.Scope(name=wanted.name, classes=wanted.classes, purpose=wanted.purpose)
+    scope = keys.Scope(
+        name=wanted.name, classes=wanted.classes, purpose=wanted.purpose, note=wanted.note
+    )
     try:
         made = await keys.add_robot(
             desk.pool, caller, scope, wanted.districts, desk.clock.now(), days=wanted.days
@@ -125,6 +131,7 @@ def _told(one: keys.Kept) -> KeyBody:
         districts=None if one.districts is None else [*one.districts],
         classes=None if one.classes is None else [*one.classes],
         purpose=one.purpose,
+        note=one.note,
         created=one.created,
         expires=one.expires,
         ended=one.ended,

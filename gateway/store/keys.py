@@ -10,6 +10,7 @@ from gateway.store.asking import asking
 from gateway.store.caller import Caller, Role
 from gateway.store.people import UnknownName
 from gateway.store.pool import Connection, Pool, Row
+from gateway.store.purposes import KeyPurpose
 from gateway.store.secrets import digest, new_secret
 
 KEY_PREFIX = "tg_"
@@ -22,12 +23,17 @@ OVERLAP = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a key is for, within what its role may. None: as much as the role."""
+    """What a key is for, within what its role may. None: as much as the role.
+
+    `purpose` is a KeyPurpose, as the database too demands; `note` is for people, such as the
+    number of a case.
+    """
 
     name: str = ""
     districts: Sequence[int] | None = None
     classes: Sequence[str] | None = None
     purpose: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,8 @@ class Kept:
     role: Role
     districts: tuple[str, ...] | None
     classes: tuple[str, ...] | None
-    purpose: str
+    purpose: KeyPurpose
+    note: str
     created: datetime | None
     expires: datetime
     ended: datetime | None
@@ -74,7 +81,8 @@ async def add_key(
     key, bounds = new_key(), scope or Scope()
     public: UUID = await db.fetchval(
         "INSERT INTO api_key (municipality, access, hash, name, districts, classes, purpose, "
-        "created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING public",
+        "note, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+        "RETURNING public",
         municipality,
         access,
         digest(key),
@@ -82,6 +90,7 @@ async def add_key(
         bounds.districts,
         bounds.classes,
         bounds.purpose,
+        bounds.note,
         created,
         expires,
     )
@@ -140,8 +149,8 @@ async def districts_by_name(db: Connection, caller: Caller, names: Sequence[str]
 
 
 _KEPT = """
-    SELECT k.public, k.name, p.login, a.role, k.classes, k.purpose, k.created, k.expires, k.ended,
-           k.last_used, k.old_expires AS old_until,
+    SELECT k.public, k.name, p.login, a.role, k.classes, k.purpose, k.note, k.created, k.expires,
+           k.ended, k.last_used, k.old_expires AS old_until,
            CASE WHEN k.districts IS NOT NULL OR a.districts IS NOT NULL THEN ARRAY(
                SELECT d.name FROM district d
                WHERE d.municipality = k.municipality

@@ -9,6 +9,9 @@ Purpose = Literal["care", "planning", "operation", "follow_up", "audit", "access
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 """access_request: a citizen's own right to know (GDPR art. 15; C-579/21 counts the log to it)."""
 
+KeyPurpose = Literal[Purpose, ""]
+"""What a key may be made for; empty: each of its requests may say its own purpose."""
+
 UNSTATED = "unstated"
 """What the log has where a program says no purpose and its key has none."""
 

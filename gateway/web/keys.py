@@ -14,6 +14,7 @@ from gateway.reads.districts import district_names
 from gateway.store import keys as store
 from gateway.store.caller import Caller
 from gateway.store.people import UnknownName
+from gateway.store.purposes import PURPOSES
 from gateway.store.rights import CLASSES, DataClass, may
 from gateway.web.audit import PURPOSE
 from gateway.web.beginning import text_error
@@ -28,7 +29,7 @@ NOT_THERE = "Nøglen findes ikke, eller den er afsluttet eller udløbet."
 _OF_PROGRAMS: tuple[DataClass, ...] = tuple(
     kind for kind in CLASSES if may("robot", kind, "pseudonym")
 )
-_PURPOSES = {code: text for code, text in PURPOSE.items() if code}
+_PURPOSES = {code: PURPOSE[code] for code in ("", *PURPOSES)}
 
 
 class Wanted(BaseModel):
@@ -37,13 +38,15 @@ class Wanted(BaseModel):
     name: Annotated[str, Field(max_length=1000)] = ""
     districts: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list[str])
     classes: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list[str])
-    purpose: Annotated[str, Field(max_length=100)] = "unstated"
+    purpose: Annotated[str, Field(max_length=100)] = ""
+    note: Annotated[str, Field(max_length=1000)] = ""
     days: Annotated[str, Field(max_length=20)] = str(store.USUAL_DAYS)
 
     def errors(self) -> dict[str, str]:
         """What is wrong, by field."""
         found = {
             "name": text_error(self.name, needed="Skriv, hvad nøglen skal bruges til."),
+            "note": text_error(self.note),
             "classes": "" if set(self.classes) <= set(_OF_PROGRAMS) else "Vælg fra listen.",
             "purpose": "" if self.purpose in _PURPOSES else "Vælg fra listen.",
             "days": "" if _is_days(self.days) else f"Skriv et tal fra 1 til {store.MOST_DAYS}.",
@@ -119,7 +122,10 @@ class _Shelf:
         """A key for a program; its secret stands on this one page and nowhere else."""
         errors = wanted.errors()
         scope = store.Scope(
-            name=wanted.name.strip(), classes=wanted.classes or None, purpose=wanted.purpose
+            name=wanted.name.strip(),
+            classes=wanted.classes or None,
+            purpose=wanted.purpose,
+            note=wanted.note.strip(),
         )
         if not errors:
             try:
@@ -164,7 +170,7 @@ def _line(one: store.Kept, now: datetime) -> dict[str, object]:
         "role": ROLE[one.role],
         "districts": _all(one.districts, "hele kommunen"),
         "classes": _all(one.classes and [_class(kind) for kind in one.classes], "alt, rollen må"),
-        "purpose": PURPOSE.get(one.purpose, one.purpose),
+        "purpose": PURPOSE.get(one.purpose, one.purpose) + (one.note and f" ({one.note})"),
         "expires": _day(one.expires),
         "ended": one.ended and _day(one.ended),
         "last_used": moment(one.last_used, now, ZONE.key) if one.last_used else "aldrig",

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from deploy.runtime.services import OneDatabase
+from gateway.store.purposes import PURPOSES
 from gateway.web.board import pages
 from tests.gateway.office import Office, office
 from tests.gateway.test_people import people
@@ -86,14 +87,34 @@ async def test_a_key_does_only_what_its_classes_allow(here: Office) -> None:
 
 
 async def test_a_keys_purpose_stands_beside_its_looks(here: Office) -> None:
-    key = await made(await here.as_("administrator"), purpose="Statistik, sag 24/117")
+    administrator = await here.as_("administrator")
+    key = await made(administrator, purpose="planning", note="Statistik, sag 24/117")
 
     await program(here, key["secret"]).get("/homes")
 
     purposes = await here.owner.fetch(
         "SELECT DISTINCT purpose FROM access_log WHERE role = 'robot'"
     )
-    assert [row["purpose"] for row in purposes] == ["Statistik, sag 24/117"]
+    assert [row["purpose"] for row in purposes] == ["planning"]
+    (told,) = [
+        one for one in (await administrator.get("/keys")).json()["keys"] if one["id"] == key["id"]
+    ]
+    assert (told["purpose"], told["note"]) == ("planning", "Statistik, sag 24/117")
+
+
+@pytest.mark.parametrize("purpose", [*PURPOSES, ""])
+async def test_a_key_may_be_for_every_purpose_of_the_list(here: Office, purpose: str) -> None:
+    await made(await here.as_("administrator"), purpose=purpose)
+
+
+async def test_another_purpose_is_refused_with_the_list(here: Office) -> None:
+    administrator = await here.as_("administrator")
+
+    answer = await administrator.post("/keys", json={"name": "tal", "purpose": "sag 24/117"})
+
+    assert answer.status_code == 422
+    assert all(purpose in answer.text for purpose in PURPOSES)
+    assert await here.owner.fetchval("SELECT count(*) FROM api_key") == 1, "the asker's own"
 
 
 async def test_a_key_tells_when_it_was_last_used(here: Office) -> None:
@@ -194,7 +215,8 @@ async def test_the_commands_list_and_renew_too(
 ) -> None:
     here.clock.moment = datetime.now(here.clock.moment.tzinfo)
     words = ("--municipality", "Kalundborg", "--login", "stat", "--role", "robot", "--key")
-    await people("add", *words, "--class", "home", "--name", "Statistik", "--purpose", "tal")
+    for_what = ("--purpose", "audit", "--note", "tal")
+    await people("add", *words, "--class", "home", "--name", "Statistik", *for_what)
     old = capsys.readouterr().out.strip()
     await people("keys", "--municipality", "Kalundborg")
     line = capsys.readouterr().out
@@ -203,7 +225,7 @@ async def test_the_commands_list_and_renew_too(
     unknown = await people("rotate", "--municipality", "Kalundborg", "--key", "0" * 32)
 
     assert "Statistik  robot  all districts  only home  until " in line
-    assert "never used" in line
+    assert "never used  for audit  tal" in line
     assert (ended, unknown) == (0, 1)
     for secret in (old, new):
         assert (await program(here, secret).get("/homes")).status_code == 200
