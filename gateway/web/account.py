@@ -57,6 +57,7 @@ async def _page(
         caller=caller,
         token=door.token(request),
         menu=menu(door, request, caller),
+        by_provider=door.by_provider,
         roles=[
             {
                 "role": one.role,

@@ -44,17 +44,18 @@ def add_rights(router: APIRouter, door: Door) -> None:
 
     @router.get("/rettigheder")
     async def page(request: Request, caller: Annotated[Caller, asking]) -> Response:
+        roles = sorted(ROLES, key=lambda role: role != caller.role)  # one's own beside the data
         return rendered(
             "rights.html",
             menu=menu(door, request, caller),
             mine=ROLE[caller.role],
-            roles=[{"name": ROLE[role], "mine": role == caller.role} for role in ROLES],
+            roles=[{"name": ROLE[role], "mine": role == caller.role} for role in roles],
             lines=[
                 {
                     "name": CLASS[kind],
                     "cells": [
                         {"text": LEVEL[LEVELS[role, kind]], "mine": role == caller.role}
-                        for role in ROLES
+                        for role in roles
                     ],
                 }
                 for kind in CLASSES
