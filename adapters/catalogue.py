@@ -165,6 +165,7 @@ _MEANINGS = (
         mdc=150022,
     ),
     _number(Kind.BP_MEAN, "mm[Hg]", 25, 250, "blodtryk, middel", loinc="8478-0", mdc=150023),
+    _number(Kind.CUFF_PRESSURE, "mm[Hg]", 0, 300, "manchettens tryk under måling"),
     _number(Kind.HEART_RATE, "/min", 20, 300, "puls", loinc="8867-4", npu="NPU21692"),
     _number(Kind.SPO2, "%", 40, 100, "iltmætning", loinc="2708-6", npu="NPU03011", mdc=150456),
     _number(Kind.PULSE_AMPLITUDE, "%", 0, 30, "pulsens styrke i fingeren"),
@@ -182,6 +183,7 @@ _MEANINGS = (
     _number(
         Kind.GLUCOSE, "mmol/L", 0.5, 60, "blodsukker", loinc="15074-8", npu="NPU22089", mdc=160184
     ),
+    _number(Kind.CONTROL_GLUCOSE, "mmol/L", 0.5, 60, "kontrolopløsning målt"),
     _number(Kind.TISSUE_GLUCOSE, "mmol/L", 0.5, 60, "vævsglukose"),
     _number(Kind.GLUCOSE_TREND, "mmol/L/min", -2, 2, "vævsglukosens ændring"),
     _event(Kind.GLUCOSE_CONTEXT, "oplysning til blodsukkermåling"),

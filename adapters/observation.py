@@ -136,6 +136,8 @@ class Kind(IntEnum):
     BEAT_INTERVAL = 127
     GLUCOSE_CONTEXT = 128
     GLUCOSE_TREND = 129
+    CUFF_PRESSURE = 130
+    CONTROL_GLUCOSE = 131
 
 
 class Quality(IntEnum):

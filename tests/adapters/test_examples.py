@@ -26,6 +26,7 @@ NOT_ADAPTERS = frozenset(
         "catalogue",
         "errors",
         "frame",
+        "health",
         "ieee11073",
         "library",
         "observation",
