@@ -13,6 +13,7 @@ from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.store.pool import Connection
+from gateway.web.deeds import WHAT
 from gateway.web.door import Door
 from gateway.web.menu import menu
 from gateway.web.pages import ZONE, rendered
@@ -33,35 +34,6 @@ ROLE: Mapping[str, str] = {
     "administrator": "Administrator",
     "robot": "Program",
 }
-
-WHAT: Mapping[str, str] = {
-    "alerts.listed": "så listen over alarmer",
-    "alert.seen": "så en alarm",
-    "alert.take": "tog en alarm",
-    "alert.set_out": "meldte på vej",
-    "alert.arrive": "meldte hos borgeren",
-    "alert.close": "afsluttede en alarm",
-    "alert.reopen": "genåbnede en alarm",
-    "alert.hand_over": "gav en alarm videre",
-    "alerts.followed": "fulgte alarmer løbende",
-    "homes.listed": "så listen over hjem",
-    "devices.listed": "så listen over enheder",
-    "device.seen": "så en enhed",
-    "device.placed": "placerede en enhed",
-    "device.removed": "fjernede en enhed",
-    "device.key_given": "gav en enhed en nøgle",
-    "observations.seen": "så målinger",
-    "citizen.added": "oprettede borgeren",
-    "doses.planned": "ændrede dosisplanen",
-    "emergency.sought": "søgte en borger til nødåbning",
-    "emergency.opened": "åbnede borgeren i en nødsituation",
-    "emergencies.listed": "så nødåbninger",
-    "emergency.followed_up": "fulgte op på en nødåbning",
-    "log.seen": "så denne adgangslog",
-    "signed.in": "loggede ind",
-    "signed.in.break_glass": "loggede ind med nødkonto",
-}
-"""What somebody did, in a nurse's words; a code that is not here is shown as it is."""
 
 PURPOSE: Mapping[str, str] = {
     "care": "Pleje og omsorg",
@@ -145,7 +117,12 @@ def line(look: reads.Look) -> Line:
         time=f"{look.at.astimezone(ZONE):%d.%m.%Y %H:%M:%S}",
         who=look.login or NONE,
         role=ROLE.get(look.role or "", look.role or NONE),
-        what=f"{WHAT.get(code, code)} {rest}".strip(),
+        what=f"{WHAT.get(code, code)} {_more(rest)}".strip(),
         purpose=PURPOSE.get(look.purpose, look.purpose),
         citizen=str(look.citizen or NONE),
     )
+
+
+def _more(rest: str) -> str:
+    """What the code was about: ids as they are, a role in its word."""
+    return " ".join(ROLE.get(word, word) for word in rest.split())

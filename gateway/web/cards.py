@@ -33,7 +33,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One alert. Times are shown in the home's zone; `since` is what the age is counted from."""
+    """One alert. Times are shown in the home's zone; `since` is what the age is counted from.
+
+    `log` is the address of who has seen the citizen; empty for who may not read that.
+    """
 
     id: UUID
     version: int
@@ -53,6 +56,7 @@ class Card:
     holder: str | None
     outcome: str | None
     buttons: Sequence[Button]
+    log: str
     story: Sequence[Line]
 
 
@@ -96,6 +100,7 @@ def card(alert: Alert, caller: Caller, now: datetime) -> Card:
         holder=_holder(alert, caller),
         outcome=_outcome(alert),
         buttons=_buttons(alert, caller),
+        log=f"/hvem-har-set?citizen={alert.citizen.public}" if caller.may("log", "reading") else "",
         story=_story(alert, now),
     )
 
