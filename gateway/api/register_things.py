@@ -249,3 +249,33 @@ async def show_home(public: UUID, work: Working) -> OneHomeBody:
 async def change_home(public: UUID, edit: Editing, wanted: HomeChange) -> OneHomeBody:
     """Another district, zone or reference; who lives there goes with the home."""
     return OneHomeBody(**await edit.change("home", public, wanted))
+
+
+@router.delete("/districts/{public}", status_code=HTTPStatus.NO_CONTENT, responses=_CHANGED)
+async def take_away_district(public: UUID, edit: Editing) -> None:
+    """A district made by mistake goes; 409 when anything stands in it, or a role is for it."""
+    await edit.take_away("district", public)
+
+
+@router.delete("/teams/{public}", status_code=HTTPStatus.NO_CONTENT, responses=_CHANGED)
+async def take_away_team(public: UUID, edit: Editing) -> None:
+    """A team made by mistake goes; 409 when anybody belongs to it."""
+    await edit.take_away("team", public)
+
+
+@router.delete("/people/{public}", status_code=HTTPStatus.NO_CONTENT, responses=_CHANGED)
+async def take_away_person(public: UUID, edit: Editing) -> None:
+    """A colleague entered by mistake goes; 409 for who had a role: they leave instead."""
+    await edit.take_away("person", public)
+
+
+@router.delete("/citizens/{public}", status_code=HTTPStatus.NO_CONTENT, responses=_CHANGED)
+async def take_away_citizen(public: UUID, edit: Editing) -> None:
+    """A citizen entered by mistake goes; 409 for who had devices or alerts. The log stays."""
+    await edit.take_away("citizen", public)
+
+
+@router.delete("/homes/{public}", status_code=HTTPStatus.NO_CONTENT, responses=_CHANGED)
+async def take_away_home(public: UUID, edit: Editing) -> None:
+    """A home entered by mistake goes; 409 while anybody or a box is in it."""
+    await edit.take_away("home", public)

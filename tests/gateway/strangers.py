@@ -113,6 +113,9 @@ _ONE_OF_EVERYTHING = """
         SELECT $m, a.id, 'take', p.id, '$now', 'new', 'taken' FROM alert a, person p
         WHERE a.public = '$alert' AND p.municipality = $m LIMIT 1;
     INSERT INTO team (municipality, district, name) VALUES ($m, $district, 'Hold $box');
+    INSERT INTO team_member (municipality, team, person)
+        SELECT $m, t.id, p.id FROM team t, person p
+        WHERE t.name = 'Hold $box' AND p.municipality = $m LIMIT 1;
     INSERT INTO shift (municipality, team, person, "from", "to")
         SELECT $m, t.id, p.id, '$now', '$now' FROM team t, person p
         WHERE t.name = 'Hold $box' AND p.municipality = $m LIMIT 1;

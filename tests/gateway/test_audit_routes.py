@@ -74,6 +74,9 @@ NOT_LOGGED: Mapping[str, str] = {
     "POST /people": "colleagues",
     "GET /people/{public}": "colleagues",
     "PUT /people/{public}": "colleagues",
+    "DELETE /people/{public}": "colleagues",
+    "DELETE /districts/{public}": NOBODY + "names of districts",
+    "DELETE /teams/{public}": NOBODY + "names of teams",
     "GET /people/{public}/roles": "colleagues",
     "POST /people/{public}/roles": "colleagues",
     "DELETE /people/{public}/roles/{role}": "colleagues",
@@ -187,6 +190,8 @@ LOGGED: Mapping[str, Ask] = {
     "PUT /citizens/{public}": Ask(
         by="planner", path="/citizens/{citizen}", body={"home": "{home}", "name": "Bo"}
     ),
+    "DELETE /citizens/{public}": Ask(by="planner", path="/citizens/{unplaced}"),
+    "DELETE /homes/{public}": Ask(by="planner", path="/homes/{empty}", of_citizen=False),
     "POST /imports": Ask(by="planner", path="/imports", csv=FILE),
     "GET /imports/{public}": Ask(by="planner", path="/imports/{imported}"),
     "POST /imports/{public}/undo": Ask(by="planner", path="/imports/{imported}/undo"),
@@ -319,7 +324,7 @@ async def test_a_route_of_a_citizens_data_leaves_a_row(scene: Scene, way: str) -
         assert all(row[column] for column in ("person", "role", "what", "purpose")), dict(row)
         assert row["at"] == START
     whose = {row["citizen"] for row in rows}
-    new = await scene.here.owner.fetchval("SELECT max(id) FROM citizen")
+    new = await scene.here.owner.fetchval("SELECT last_value FROM citizen_id_seq")
     if ask.both:
         assert whose == {scene.flat.citizen, new}, way
     else:
@@ -338,6 +343,13 @@ async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask)
     }
     if ask.both:
         names["neighbour"] = (await scene.here.flat(name="Bo")).citizen_public
+    if "{unplaced}" in ask.path:
+        names["unplaced"] = (await scene.here.flat(name="Bo")).citizen_public
+    if "{empty}" in ask.path:
+        names["empty"] = await scene.here.owner.fetchval(
+            "INSERT INTO home (municipality, district) SELECT municipality, id FROM district "
+            "RETURNING public"
+        )
     if "{imported}" in ask.path or "{imported}" in str(ask.data):
         planner, said = await scene.as_("planner"), FILE.format(**names)
         done = await planner.post("/imports", content=said.encode())

@@ -143,6 +143,7 @@ async def ask(
         return text.replace(THING, str(thing)).replace(DISTRICT, district)
 
     path = operation.path.replace("{public}", str(thing)).replace("{move}", "take")
+    path = path.replace("{role}", "staff")
     path = re.sub(r"\{\w+\}", str(thing), path)
     answer = await program.request(
         operation.method,

@@ -1,0 +1,103 @@
+-- Who works in which team; who may let a person leave; and what was made by mistake is taken away.
+
+CREATE TABLE team_member (
+    municipality integer NOT NULL,
+    team integer NOT NULL,
+    person integer NOT NULL,
+    PRIMARY KEY (municipality, team, person),
+    FOREIGN KEY (municipality, team) REFERENCES team (municipality, id),
+    FOREIGN KEY (municipality, person) REFERENCES person (municipality, id)
+);
+COMMENT ON TABLE team_member IS 'who belongs to a team; who is on duty when, is shift''s';
+CREATE INDEX team_member_person ON team_member (municipality, person);
+ALTER TABLE team_member ENABLE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, DELETE ON team_member TO trygport_api;
+CREATE POLICY seen ON team_member FOR SELECT TO trygport_api
+    USING (municipality = my_municipality() AND (SELECT my_level('person')) >= 1
+           AND EXISTS (SELECT FROM team t
+                       WHERE t.municipality = team_member.municipality AND t.id = team_member.team));
+CREATE POLICY made ON team_member FOR INSERT TO trygport_api
+    WITH CHECK (municipality = my_municipality() AND (SELECT my_level('access')) = 3
+                AND EXISTS (SELECT FROM team t
+                            WHERE t.municipality = team_member.municipality
+                              AND t.id = team_member.team));
+CREATE POLICY taken ON team_member FOR DELETE TO trygport_api
+    USING (municipality = my_municipality() AND (SELECT my_level('access')) = 3
+           AND EXISTS (SELECT FROM team t
+                       WHERE t.municipality = team_member.municipality AND t.id = team_member.team));
+
+-- Whose leave date is set loses every role, so whoever is confined to some districts may set it only
+-- for those who have no role outside them.
+CREATE POLICY lets_leave ON person AS RESTRICTIVE FOR UPDATE TO trygport_api
+    USING (true)
+    WITH CHECK (left_on IS NULL OR my_districts() IS NULL
+                OR ((SELECT my_level('access')) = 3
+                    AND NOT EXISTS (
+                        SELECT FROM access a
+                        WHERE a.municipality = person.municipality AND a.person = person.id
+                          AND a.until IS NULL
+                          AND NOT COALESCE(a.districts <@ my_districts(), false))));
+
+-- ---------------------------------------------------------------- made by mistake
+
+-- Most of what uses a row refers to it, and the reference itself refuses. This says the rest: names
+-- go only with whom they name, districts stand in arrays, and an import is undone as one.
+CREATE FUNCTION never_used(wanted text, number integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT NOT made_by_import(wanted, my_municipality(), number) AND CASE wanted
+        WHEN 'citizen' THEN NOT EXISTS (
+            SELECT FROM placement x WHERE x.municipality = my_municipality() AND x.citizen = number)
+            AND NOT EXISTS (
+            SELECT FROM alert x WHERE x.municipality = my_municipality() AND x.citizen = number)
+            AND NOT EXISTS (
+            SELECT FROM finding x WHERE x.municipality = my_municipality() AND x.citizen = number)
+            AND NOT EXISTS (
+            SELECT FROM emergency x WHERE x.municipality = my_municipality() AND x.citizen = number)
+            AND NOT EXISTS (
+            SELECT FROM placement_repair x
+            WHERE x.municipality = my_municipality() AND number IN (x.was, x.became))
+        WHEN 'person' THEN NOT EXISTS (
+            SELECT FROM access x WHERE x.municipality = my_municipality() AND x.person = number)
+            AND NOT EXISTS (
+            SELECT FROM access_log x WHERE x.municipality = my_municipality() AND x.person = number)
+            AND EXISTS (
+            SELECT FROM person x WHERE x.municipality = my_municipality() AND x.id = number
+              AND x.password_hash IS NULL AND x.issuer IS NULL)
+        WHEN 'district' THEN NOT EXISTS (
+            SELECT FROM access x WHERE x.municipality = my_municipality() AND number = ANY (x.districts))
+            AND NOT EXISTS (
+            SELECT FROM api_key x WHERE x.municipality = my_municipality() AND number = ANY (x.districts))
+            AND NOT EXISTS (
+            SELECT FROM oidc_mapping x
+            WHERE x.municipality = my_municipality() AND number = ANY (x.districts))
+        ELSE true END
+$$;
+COMMENT ON FUNCTION never_used IS 'whether a row that somebody made by mistake may be taken away again, by this caller''s municipality';
+REVOKE EXECUTE ON FUNCTION never_used FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION never_used TO trygport_api;
+
+ALTER POLICY home_taken_back ON home
+    USING (made_by_import('home', municipality, id) OR never_used('home', id));
+ALTER POLICY citizen_taken_back ON citizen
+    USING (made_by_import('citizen', municipality, id) OR never_used('citizen', id));
+ALTER POLICY identity_citizen_taken_back ON identity.citizen
+    USING (made_by_import('identity', municipality, citizen) OR never_used('citizen', citizen));
+
+GRANT DELETE ON district, team, person, identity.person TO trygport_api;
+CREATE POLICY taken ON district FOR DELETE TO trygport_api
+    USING (municipality = my_municipality() AND (SELECT my_level('access')) = 3
+           AND my_districts() IS NULL AND never_used('district', id));
+CREATE POLICY taken ON team FOR DELETE TO trygport_api
+    USING (municipality = my_municipality() AND (SELECT my_level('access')) = 3
+           AND my_district(district));
+CREATE POLICY taken ON person FOR DELETE TO trygport_api
+    USING (municipality = my_municipality() AND (SELECT my_level('person')) = 3
+           AND (SELECT my_level('access')) = 3 AND never_used('person', id));
+CREATE POLICY taken ON identity.person FOR DELETE TO trygport_api
+    USING (municipality = my_municipality() AND (SELECT my_level('person')) = 3
+           AND (SELECT my_level('access')) = 3 AND never_used('person', person));
+CREATE POLICY judged_no_more ON deadline FOR DELETE TO trygport_api
+    USING (municipality = my_municipality() AND (SELECT my_level('citizen')) = 3
+           AND EXISTS (SELECT FROM citizen c WHERE c.municipality = deadline.municipality
+                         AND c.id = deadline.citizen)
+           AND never_used('citizen', citizen));
