@@ -22,7 +22,7 @@ from gateway.store.register.undo import CannotUndo, undo
 from gateway.web.beginning_doing import Given
 from gateway.web.beginning_placing import by
 from gateway.web.beginning_setup import PATH, Told, show
-from gateway.web.beginning_words import ROW
+from gateway.web.beginning_words import COUNTED, ROW
 from gateway.web.door import Door
 
 FILE, UNDO = f"{PATH}/fil", f"{PATH}/fortryd"
@@ -99,7 +99,7 @@ def _shown(
     cells = {line.number: line.cells for line in lines}
     return {
         "tried": tried,
-        "count": {ROW[state]: report.count(state) for state in ROW},
+        "count": {word: report.count(state) for state, word in COUNTED.items()},
         "useful": report.count("new") + report.count("changed") > 0,
         "refused": report.count("refused"),
         "import": report.public,

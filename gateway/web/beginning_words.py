@@ -52,6 +52,7 @@ LEGAL: Mapping[str, str] = {
 }
 BASIS = [(word, LEGAL[word]) for word in BASES]
 MODELS = [
+    ("call_button", "Nødkaldsknap"),
     ("bthome", "BTHome (knap, dør, bevægelse)"),
     ("thermometer", "Termometer"),
     ("dispenser", "Medicindispenser"),
@@ -63,6 +64,12 @@ ROW: Mapping[State, str] = {
     "changed": "ændret",
     "same": "uændret",
     "refused": "afvist",
+}
+COUNTED: Mapping[State, str] = {
+    "new": "nye",
+    "changed": "ændrede",
+    "same": "uændrede",
+    "refused": "afviste",
 }
 
 

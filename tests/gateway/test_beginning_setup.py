@@ -250,7 +250,7 @@ async def test_twenty_homes_with_five_mistakes_are_fifteen_homes_and_five_reason
 
     assert await at.upload(twenty()) == 200
     assert "Det ville ske" in at.text
-    assert "15 ny, 0 ændret, 0 uændret, 5 afvist" in at.text
+    assert "15 nye, 0 ændrede, 0 uændrede, 5 afviste" in at.text
     assert await here.owner.fetchval("SELECT count(*) FROM placement") == 0
     reasons = re.findall(
         r'<th scope="row">(\d+)</th><td>[^<]*</td><td class="refused">([^<]+)', at.text
@@ -269,7 +269,7 @@ async def test_twenty_homes_with_five_mistakes_are_fifteen_homes_and_five_reason
     assert import_ is not None
 
     await at.upload(twenty())
-    assert "0 ny, 0 ændret, 15 uændret, 5 afvist" in at.text
+    assert "0 nye, 0 ændrede, 15 uændrede, 5 afviste" in at.text
     assert "Der er intet at bringe ind." in at.text
     assert await here.owner.fetchval("SELECT count(*) FROM placement") == 15
 
