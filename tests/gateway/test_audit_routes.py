@@ -167,15 +167,13 @@ LOGGED: Mapping[str, Ask] = {
     "POST /noedaabning": Ask(
         by="staff",
         path="/noedaabning",
-        form=True,
-        body={**SAID, "reason": "Vagten i Syd svarer ikke"},
+        data={**SAID, "reason": "Vagten i Syd svarer ikke"},
         of_citizen=False,  # whom one sees anyway; an opening has a row of its own
     ),
     "POST /noedaabning/{public}/follow-up": Ask(
         by="leader",
         path="/noedaabning/{emergency}/follow-up",
-        form=True,
-        body={"text": "Talt med Anna om det"},
+        data={"text": "Talt med Anna om det"},
     ),
     "GET /bokse": Ask(by="technician", path="/bokse"),
     "GET /homes": Ask(by="planner", path="/homes"),
@@ -363,7 +361,7 @@ async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask)
     if ask.form:
         page = await client.get("/")
         token = page.text.split('name="csrf" value="')[1].split('"')[0]
-        answer = await client.post(path, data={"csrf": token, **(ask.body or {})})
+        answer = await client.post(path, data={"csrf": token})
     elif ask.data:
         packed = base64.b64encode(FILE.format(**names).encode()).decode()
         sent = {name: value.format(**names, packed=packed) for name, value in ask.data.items()}
