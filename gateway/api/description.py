@@ -40,6 +40,13 @@ _TAGS: Mapping[str, str] = {
     "operation": "Whether the gateway lives and is ready, and its figures.",
 }
 _SHUT = Right()
+_ETAG = {
+    "ETag": {
+        "description": "The version, for the next If-Match",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 
 
 def described(app: FastAPI) -> Json:
@@ -54,6 +61,8 @@ def described(app: FastAPI) -> Json:
         schema["security"] = [{"key": []}]
         for way, operation in _operations(schema):
             _complete(way, operation)
+        for methods in schema["paths"].values():
+            _tag(methods)
         used = {tag for _, operation in _operations(schema) for tag in operation["tags"]}
         schema["tags"] = [
             {"name": tag, "description": text} for tag, text in _TAGS.items() if tag in used
@@ -95,3 +104,11 @@ def _whom(right: Right) -> str:
     if right.signed_in:
         return "For every role."
     return f"For the roles {', '.join(role for role in ROLES if role in right.roles)}."
+
+
+def _tag(methods: Json) -> None:
+    """What is edited with If-Match is answered with its ETag, when it is read and when edited."""
+    edits = [said for said in methods.values() if "428" in said["responses"]]
+    for said in [*edits, *([methods["get"]] if edits and "get" in methods else [])]:
+        if "200" in said["responses"]:
+            said["responses"]["200"]["headers"] = _ETAG
