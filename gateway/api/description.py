@@ -63,7 +63,7 @@ def described(app: FastAPI) -> Json:
             _complete(way, operation)
         for methods in schema["paths"].values():
             _tag(methods)
-        used = {tag for _, operation in _operations(schema) for tag in operation["tags"]}
+        used = {tag for _, operation in _operations(schema) for tag in operation.get("tags", ())}
         schema["tags"] = [
             {"name": tag, "description": text} for tag, text in _TAGS.items() if tag in used
         ]
