@@ -1,7 +1,8 @@
 """Reads what was set aside again, by the same reading as ingest, and stores what was missing, once.
 
 A group of rows is one transaction: the ledger's rows are locked as ingest locks them, the rows of
-the quarantine are claimed, and what was read is stored and marked together. Killed anywhere, a run
+the quarantine are claimed, and what was read is stored and marked together, in the order in which
+ingest writes: ledger, records, counts, and rows of the quarantine last. Killed anywhere, a run
 has done the whole of a group or nothing of it; what another run has claimed is left to that run.
 """
 
@@ -22,6 +23,7 @@ from gateway.store import frames, known, quarantine, reread, streams
 from gateway.store.copy import encoded
 from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown, Pool
+from gateway.store.quarantine import Counted
 from gateway.store.reread import Aside, Outcome, Wanted
 from gateway.store.seal import Seal
 from gateway.store.streams import Stream, StreamKey
@@ -227,9 +229,11 @@ async def _keep(
         [one for find in finds for one in find.details],
     )
     await quarantine.set_frames_aside(db, [one for find in finds for one in find.aside], now)
+    counted = Counter[Counted]()
     for work in works:
         if work.item.row.sequence is None:
-            await quarantine.count(db, work.harvest.counted, now)
+            counted += work.harvest.counted
+    await quarantine.count(db, counted, now)
     if pending := [one for find in finds for one in find.pending]:
         changed = {one.stream for one in pending}
         touched = {work.ledger.id: work.ledger for work in works if work.ledger.id in changed}

@@ -85,10 +85,17 @@ _PAGE = f"""
            first_at
     FROM quarantine WHERE {_WANTED} AND id > $4 ORDER BY id LIMIT $5
 """  # noqa: S608 - our own text
-# Who waits for nobody stops nobody: a row that another run has is that run's.
+# Who waits for nobody stops nobody: what another run has is that run's. Ingest locks rows of the
+# quarantine last of all, so a claim is no lock of the row: two would wait for each other in a ring.
 _CLAIM = """
-    SELECT id FROM quarantine WHERE id = ANY ($1::bigint[]) AND state = 'aside'
-    ORDER BY id FOR UPDATE SKIP LOCKED
+    SELECT w.id FROM unnest($1::bigint[]) AS w (id)
+    WHERE pg_try_advisory_xact_lock(hashtextextended('read again ' || w.id, 0))
+"""
+# In a statement of its own: it sees what whoever had them before has committed.
+_STILL_ASIDE = "SELECT id FROM quarantine WHERE id = ANY ($1::bigint[]) AND state = 'aside'"
+_IN_ORDER = """
+    SELECT FROM quarantine WHERE id = ANY ($1::bigint[])
+    ORDER BY topic COLLATE "C", digest, id FOR NO KEY UPDATE
 """
 _STREAMS = """
     SELECT municipality, edge, uuid, id, received FROM stream
@@ -119,7 +126,8 @@ async def page(db: Connection | Pool, wanted: Wanted, *, after: int, most: int) 
 
 async def claim(db: Connection, ids: Collection[int]) -> set[int]:
     """Those that are still set aside and that nobody else has, ours until the transaction ends."""
-    return {row["id"] for row in await db.fetch(_CLAIM, sorted(ids))}
+    free = [row["id"] for row in await db.fetch(_CLAIM, sorted(ids))]
+    return {row["id"] for row in await db.fetch(_STILL_ASIDE, free)}
 
 
 async def lock_streams(db: Connection, lane: str, uuids: Collection[UUID]) -> dict[UUID, Stream]:
@@ -129,7 +137,11 @@ async def lock_streams(db: Connection, lane: str, uuids: Collection[UUID]) -> di
 
 
 async def mark(db: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
-    """Say how it went, in the transaction that stores what was read."""
+    """Say how it went, in the transaction that stores what was read: last, as ingest does.
+
+    The rows are locked in the order of those who set messages aside (quarantine.py).
+    """
+    await db.execute(_IN_ORDER, [one.id for one in outcomes])
     await db.execute(
         _MARK,
         [one.id for one in outcomes],
