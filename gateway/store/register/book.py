@@ -27,6 +27,15 @@ _TABLES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 }
 """Each thing's table, its number's column, and the columns that an import may write."""
 
+_TYPES: Mapping[str, str] = {
+    "district": "integer",
+    "home": "integer",
+    "citizen": "integer",
+    "device": "integer",
+    "from": "timestamptz",
+    "to": "timestamptz",
+}
+"""The types of columns that hold no text."""
 _VERSIONED = frozenset({"home", "citizen"})
 
 
@@ -93,6 +102,44 @@ class Book:
         )
         self.note(line, thing, made, None, kept)
         return made
+
+    async def add_many(self, thing: str, key: str, rows: Mapping[int, Values]) -> Mapping[int, int]:
+        """New rows by their lines, in one statement, `key` being another in each; their numbers.
+
+        They are not noted. Not for names, which are sealed by the number that they get.
+        """
+        if not rows:
+            return {}
+        table, number, _ = _TABLES[thing]
+        columns = list(next(iter(rows.values())))
+        names = ", ".join(f'"{name}"' for name in columns)
+        arrays = ", ".join(
+            f"${at}::{_TYPES.get(name, 'text')}[]" for at, name in enumerate(columns, start=2)
+        )
+        made = await self.db.fetch(
+            f"INSERT INTO {table} (municipality, {names}) "  # noqa: S608 - our own words
+            f'SELECT $1, * FROM unnest({arrays}) RETURNING {number} AS number, "{key}" AS key',
+            self.municipality,
+            *([row[name] for row in rows.values()] for name in columns),
+        )
+        found = {row["key"]: row["number"] for row in made}
+        return {line: found[row[key]] for line, row in rows.items()}
+
+    async def name_many(self, names: Mapping[int, Values]) -> Mapping[int, Values]:
+        """The names of new citizens, by their numbers, as they are kept. They are not noted."""
+        kept = {row: self._kept("identity", row, values) for row, values in names.items()}
+        for columns in {tuple(values) for values in kept.values()}:
+            marks = ", ".join(f"${at}" for at in range(3, len(columns) + 3))
+            await self.db.executemany(
+                f"INSERT INTO identity.citizen (municipality, citizen, {', '.join(columns)}) "  # noqa: S608
+                f"VALUES ($1, $2, {marks})",
+                [
+                    (self.municipality, row, *values.values())
+                    for row, values in kept.items()
+                    if tuple(values) == columns
+                ],
+            )
+        return kept
 
     async def change(self, line: int, thing: str, row: int, values: Values) -> bool:
         """Write what differs; whether anything did. Raises LookupError for a row not there."""

@@ -10,8 +10,10 @@ from asyncpg.exceptions import IntegrityConstraintViolationError
 
 from gateway.store import boxes
 from gateway.store.pool import Connection
+from gateway.store.register.before import Before
 from gateway.store.register.book import Book, By, Change, Values
 from gateway.store.register.lines import NEW_BOX, Refused, Wanted, wanted
+from gateway.store.register.many import MOST, add_all, is_apart, is_new
 from gateway.store.register.placing import place
 from gateway.store.register.table import Line
 from gateway.store.register.telling import tell
@@ -76,23 +78,35 @@ async def bring(
     A dry run does all of it and takes all of it back, so that it says what would happen. Nothing
     is kept of an import that changes nothing. Belongs in a transaction as the caller.
     """
-    run = _Run(Book(db, by.municipality, seal), by, now)
     public: UUID | None = None
+    outcomes: Sequence[Outcome] = ()
+    codes: Sequence[Code] = ()
     try:
         async with db.transaction():
             await db.execute(
                 "SELECT pg_advisory_xact_lock($1, $2)", _ONE_AT_A_TIME, by.municipality
             )
-            for line in lines:
-                run.outcomes.append(await run.line(line))
+            rows = [(line.number, _read(line)) for line in lines]
+            whole = [row for _, row in rows if isinstance(row, Wanted)]
+            before = await Before.read(db, by, seal, whole)
+            run = _Run(Book(db, by.municipality, seal), by, now, before)
+            outcomes = await run.all(rows)
             if dry_run:
                 raise _DryRun  # noqa: TRY301 - the only way to take back a savepoint
             if run.book.changes:
-                public = await _keep(run, digest)
+                public = await _keep(run, outcomes, digest)
                 await tell(db, by, run.book.changes, "citizen.imported", now)
+            codes = run.codes
     except _DryRun:
-        run.codes.clear()
-    return Report(public=public, outcomes=run.outcomes, codes=run.codes)
+        pass
+    return Report(public=public, outcomes=outcomes, codes=codes)
+
+
+def _read(line: Line) -> Wanted | Refused:
+    try:
+        return wanted(line)
+    except Refused as refused:
+        return refused
 
 
 @dataclass(slots=True)
@@ -102,30 +116,73 @@ class _Run:
     book: Book
     by: By
     now: datetime
-    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    before: Before
     codes: list[Code] = field(default_factory=list[Code])
     said: dict[tuple[str, str], tuple[str, int]] = field(
         default_factory=dict[tuple[str, str], tuple[str, int]]
     )
 
-    async def line(self, line: Line) -> Outcome:
+    async def all(self, rows: Sequence[tuple[int, Wanted | Refused]]) -> list[Outcome]:
+        """Every row in its order; those next to each other in which all is new, together."""
+        outcomes: list[Outcome] = []
+        together: list[Wanted] = []
+        for number, want in rows:
+            alone = isinstance(want, Refused) or not self._is_new(want, together)
+            if together and (alone or len(together) == MOST):
+                outcomes += await self._together(together)
+                together.clear()
+                alone = isinstance(want, Refused) or not self._is_new(want, together)
+            if alone:
+                outcomes.append(await self.line(number, want))
+            elif isinstance(want, Wanted):
+                together.append(want)
+        return outcomes + (await self._together(together) if together else [])
+
+    def _is_new(self, want: Wanted, together: Sequence[Wanted]) -> bool:
+        return (
+            is_new(want, self.before, self.now)
+            and is_apart(want, together)
+            and all((column, whose) not in self.said for column, whose, _ in _claims(want))
+        )
+
+    async def _together(self, rows: Sequence[Wanted]) -> list[Outcome]:
+        try:
+            async with self.book.db.transaction():
+                made = await add_all(self.book, rows, self.before, self.now)
+        except IntegrityConstraintViolationError:
+            return [await self.line(row.line, row) for row in rows]
+        for row, changes in zip(rows, made, strict=True):
+            self.book.changes += changes
+            self.before.touch(row)
+            self._say(row)
+        return [Outcome(row.line, "new") for row in rows]
+
+    def _say(self, want: Wanted) -> None:
+        claims = _claims(want)
+        self.said.update({(name, whose): (value, want.line) for name, whose, value in claims})
+
+    async def line(self, number: int, want: Wanted | Refused) -> Outcome:
+        """One row by itself, in a savepoint of its own."""
         before, codes = len(self.book.changes), len(self.codes)
         try:
-            want = wanted(line)
-            claims = _claims(want)
-            self._agree(claims)
-            async with self.book.db.transaction():
-                await self._bring(want)
+            if isinstance(want, Refused):
+                raise want
+            self._agree(_claims(want))
+            if not self.before.says(want, self.now):
+                async with self.book.db.transaction():
+                    await self._bring(want)
         except Refused as refused:
             column, reason = refused.column, refused.reason
         except IntegrityConstraintViolationError:
             # it is there, where this caller may not see it
             column, reason = "", "rækken passer ikke med noget, der er registreret et andet sted"
         else:
-            self.said.update({(name, whose): (value, want.line) for name, whose, value in claims})
-            return Outcome(line.number, self._state(self.book.changes[before:]))
+            if len(self.book.changes) > before:
+                self.before.touch(want)
+            self._say(want)
+            return Outcome(number, self._state(self.book.changes[before:]))
         del self.book.changes[before:], self.codes[codes:]
-        return Outcome(line.number, "refused", column, reason)
+        return Outcome(number, "refused", column, reason)
 
     @staticmethod
     def _state(made: Sequence[Change]) -> State:
@@ -141,21 +198,16 @@ class _Run:
                 raise Refused(column, f"linje {at} siger noget andet om {whose}")
 
     async def _bring(self, want: Wanted) -> None:
-        district = await self._district(want)
+        district = self._district(want)
         home = await self._home(want, district)
         citizen = await self._citizen(want, district, home)
         await self._box(want, home)
         if want.device:
-            await place(self.book, want, citizen, self.now)
+            new = self.before.lacks("device", want.device)
+            await place(self.book, want, citizen, self.now, new=new)
 
-    async def _district(self, want: Wanted) -> int:
-        rows = await self.book.db.fetch(
-            "SELECT id, name FROM district WHERE municipality = $1 "
-            "AND ($2::integer[] IS NULL OR id = ANY ($2)) ORDER BY name",
-            self.by.municipality,
-            self.by.within,
-        )
-        found = {row["name"]: row["id"] for row in rows}
+    def _district(self, want: Wanted) -> int:
+        found = self.before.districts
         if want.district not in found:
             known = ", ".join(found) or "ingen"
             raise Refused("distrikt", f"distriktet findes ikke; kendte distrikter: {known}")
@@ -184,6 +236,8 @@ class _Run:
 
     async def _known(self, table: str, reference: str) -> int | None:
         """By the municipality's own id, or by ours, which stands in a file that was written out."""
+        if self.before.lacks(table, reference):
+            return None
         return await self.book.db.fetchval(
             f"SELECT id FROM {table} WHERE municipality = $1 "  # noqa: S608 - our own words
             "AND (reference = $2 OR (reference IS NULL AND public::text = $2)) FOR UPDATE",
@@ -245,7 +299,7 @@ _COLUMN = {
 }
 
 
-async def _keep(run: _Run, digest: bytes) -> UUID:
+async def _keep(run: _Run, outcomes: Sequence[Outcome], digest: bytes) -> UUID:
     row = await run.book.db.fetchrow(
         "INSERT INTO import (municipality, at, person, digest, rows) VALUES ($1, $2, $3, $4, $5) "
         "RETURNING id, public",
@@ -255,7 +309,7 @@ async def _keep(run: _Run, digest: bytes) -> UUID:
         digest,
         [
             {"line": one.line, "state": one.state, "column": one.column, "reason": one.reason}
-            for one in run.outcomes
+            for one in outcomes
         ],
     )
     assert row is not None  # noqa: S101 - INSERT … RETURNING gives its row

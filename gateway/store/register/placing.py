@@ -12,11 +12,16 @@ from gateway.store.register.lines import ZONE, Moment, Refused, Wanted
 _CALLS = (Kind.CALL_PRESSED, Kind.BUTTON)
 
 
-async def place(book: Book, want: Wanted, citizen: int, now: datetime) -> None:
-    """The device speaks for the citizen as the row says. Raises Refused."""
+async def place(book: Book, want: Wanted, citizen: int, now: datetime, *, new: bool) -> None:
+    """The device, a `new` one or not, speaks for the citizen as the row says. Raises Refused."""
     for column, moment in (("fra", want.since), ("til", want.until)):
         if moment is not None and moment.at > now:
             raise Refused(column, "tidspunktet er ikke kommet endnu")
+    if new:
+        values: Values = {"address": want.device, "model": want.model}
+        device = await book.add(want.line, "device", values)
+        await _new(book, want, device, citizen, stays=(), now=now, fresh=True)
+        return
     device = await _device(book, want)
     stays = await book.db.fetch(
         'SELECT id, citizen, role, "from", "to" FROM placement '
@@ -24,7 +29,7 @@ async def place(book: Book, want: Wanted, citizen: int, now: datetime) -> None:
         book.municipality,
         device,
     )
-    stay = _same(stays, want, citizen)
+    stay = same(stays, want, citizen)
     if stay is None:
         await _new(book, want, device, citizen, stays=stays, now=now)
     else:
@@ -45,7 +50,7 @@ async def _device(book: Book, want: Wanted) -> int:
     return row
 
 
-def _same(stays: Sequence[Row], want: Wanted, citizen: int) -> Row | None:
+def same(stays: Sequence[Row], want: Wanted, citizen: int) -> Row | None:
     """The placement that the row speaks of: the one that lasts, or the one that began then."""
     for stay in stays:
         lasts = stay["to"] is None and want.since is None
@@ -59,7 +64,14 @@ def _means(moment: Moment | None, at: datetime) -> bool:
 
 
 async def _new(
-    book: Book, want: Wanted, device: int, citizen: int, *, stays: Sequence[Row], now: datetime
+    book: Book,
+    want: Wanted,
+    device: int,
+    citizen: int,
+    *,
+    stays: Sequence[Row],
+    now: datetime,
+    fresh: bool = False,
 ) -> None:
     since = want.since.at if want.since else now
     until = want.until.at if want.until else None
@@ -73,8 +85,8 @@ async def _new(
         if stay["to"] > since:
             ended = when(stay["to"], ZONE)
             raise Refused("fra", f"enheden var placeret hos en anden til {ended}")
-    # also where this caller does not see it
-    if await book.db.fetch("SELECT placed_until($1, $2)", device, since):
+    # also where this caller does not see it; a device that was just made stands nowhere
+    if not fresh and await book.db.fetch("SELECT placed_until($1, $2)", device, since):
         raise Refused("enhed", "enheden er placeret et andet sted")
     await book.add(
         want.line,
