@@ -138,7 +138,7 @@ async def give_key(
     """
     async with asking(pool, caller) as db:
         row = await _device(db, caller, device, versions)
-        await db.execute(_GIVE_KEY, caller.municipality, row["id"], key, now)
+        await _keep_key(db, caller, row["id"], key, now)
         await db.execute(
             "UPDATE device SET version = version + 1 WHERE municipality = $1 AND id = $2",
             caller.municipality,
