@@ -17,7 +17,7 @@ LANE = st.sampled_from(LANES)
 
 
 class SpoolMachine(RuleBasedStateMachine):
-    """Appends, receipts, restores, restarts and forgetting, in any order."""
+    """Appends, receipts, what is asked for again, restarts and forgetting, in any order."""
 
     @initialize()
     def begin(self) -> None:
@@ -27,6 +27,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.epoch = 1
         self.waiting: dict[Lane, dict[tuple[str, int], str | None]] = {"urgent": {}, "bulk": {}}
         self.number = 0
+        self.receipted: dict[Lane, dict[tuple[str, int], str | None]] = {"urgent": {}, "bulk": {}}
 
     @rule(lane=LANE, count=st.integers(1, 6))
     def append(self, lane: Lane, count: int) -> None:
@@ -47,7 +48,24 @@ class SpoolMachine(RuleBasedStateMachine):
         last = first + data.draw(st.integers(0, 4))
         self.spool.receipt({stream: [(first, last)]}, epoch=str(self.epoch))
         for sequence in range(first, last + 1):
-            self.waiting[lane].pop((stream, sequence), None)
+            if (stream, sequence) in self.waiting[lane]:
+                self.receipted[lane][stream, sequence] = self.waiting[lane].pop((stream, sequence))
+
+    @rule(lane=LANE, data=st.data(), stale=st.booleans())
+    def take_back(self, lane: Lane, data: st.DataObject, *, stale: bool) -> None:
+        """The gateway misses what it once receipted and the box still has: it is sent again."""
+        if not (keys := list(self.receipted[lane])):
+            return
+        stream, first = data.draw(st.sampled_from(keys))
+        last, most = first, first + data.draw(st.integers(0, 4))
+        while last < most and (stream, last + 1) in self.receipted[lane]:
+            last += 1
+        epoch = "another" if stale else str(self.epoch)
+        news = self.spool.take_back({stream: [(first, last)]}, epoch=epoch)
+        asked = [(stream, sequence) for sequence in range(first, last + 1)]
+        assert news == (not stale)
+        for key in asked if news else ():
+            self.waiting[lane][key] = self.receipted[lane].pop(key)
 
     @rule()
     def stale_receipt(self) -> None:
@@ -63,7 +81,9 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(hours=st.integers(1, 100))
     def time_passes(self, hours: int) -> None:
         self.clock.ms += hours * HOUR
-        self.spool.forget(at_most=3)
+        if self.spool.forget(at_most=3):
+            for known in self.receipted.values():
+                known.clear()  # which of them are gone is not the model's to know
 
     @invariant()
     def what_waits_is_what_should_wait(self) -> None:
