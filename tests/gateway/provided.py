@@ -1,8 +1,9 @@
 """An office whose people sign in by a provider, which runs as a process of its own."""
 
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,11 +13,13 @@ import pytest
 
 from deploy.runtime.paths import ROOT
 from deploy.runtime.ports import answers
-from deploy.runtime.services import Guarded, free_port
-from tests.gateway.office import Office
+from deploy.runtime.services import Guarded, OneDatabase, free_port
+from gateway.web.board import pages
+from tests.gateway.office import Office, office
 
 CLIENT, SECRET = "trygport", "a secret: & more"
 REDIRECT = "http://gateway/login/back"
+NURSE = {"groups": ["nurses", "canteen"], "name": "Anna Holm", "preferred_username": "Anna"}
 
 
 class Provided:
@@ -66,6 +69,15 @@ def provider(folder: Path) -> Generator[Provided]:
         started.stop()
 
 
+@asynccontextmanager
+async def office_at(there: Provided, database: OneDatabase, folder: Path) -> AsyncGenerator[Office]:
+    """An office at that provider, where nurses are staff of the district Nord."""
+    async with office(database, folder, pages, **there.settings()) as made:
+        made.clock.moment = datetime.now(UTC)
+        await mapped(made, "nurses", "staff", "Nord")
+        yield made
+
+
 async def left(browser: httpx2.AsyncClient) -> str:
     """The browser leaves for the provider: the address that it is sent to."""
     answer = await browser.get("/login/provider")
@@ -87,6 +99,21 @@ async def signed_in(browser: httpx2.AsyncClient) -> httpx2.Response:
     """The whole way there and back; the gateway's answer to the browser that comes back."""
     back = await at_provider(await left(browser))
     return await browser.get("/login/back", params=back)
+
+
+async def is_in(browser: httpx2.AsyncClient) -> bool:
+    return (await browser.get("/session")).status_code == 200
+
+
+async def refused(here: Office) -> str:
+    """Somebody tries to come in, and does not: the page that they are shown."""
+    browser = here.client()
+    before = await here.owner.fetchval("SELECT count(*) FROM session")
+    answer = await signed_in(browser)
+    assert answer.status_code == 401
+    assert not await is_in(browser)
+    assert await here.owner.fetchval("SELECT count(*) FROM session") == before
+    return answer.text
 
 
 async def mapped(here: Office, value: str, role: str, *districts: str) -> None:
