@@ -116,12 +116,14 @@ class Asked:
 
     def __init__(self, adapters: Iterable[Adapter]) -> None:
         self._by: dict[plugins.Claim, tuple[Adapter, ...]] = {}
-        for adapter in adapters:
+        self._place: dict[str, int] = {}
+        for place, adapter in enumerate(adapters):
+            self._place[adapter.name] = place
             for claim in plugins.claims(adapter):
                 self._by[claim] = (*self._by.get(claim, ()), adapter)
 
     def candidates(self, frame: Frame) -> list[Adapter]:
-        """Each adapter once, the surest sign first: data, company, listed service, name."""
+        """Each adapter once, in the order in which they were given."""
         if frame.heard != "advertisement":
             return list(self._by.get(("characteristics", frame.uuid or ""), ()))
         signs: list[plugins.Claim] = [
@@ -133,7 +135,7 @@ class Asked:
         found: dict[str, Adapter] = {}
         for sign in signs:
             found |= {adapter.name: adapter for adapter in self._by.get(sign, ())}
-        return list(found.values())
+        return sorted(found.values(), key=lambda adapter: self._place[adapter.name])
 
     def read(self, frame: Frame, key: bytes | None) -> tuple[Observation, ...]:
         """What the first adapter that knows the frame reads.
@@ -155,7 +157,7 @@ class Asked:
         raise refused or UnknownFormat(_unknown(frame))
 
 
-_ASKED = Asked((*FAMILIES, *PLUGINS))
+_ASKED = Asked((*FAMILIES[:-1], *PLUGINS, *FAMILIES[-1:]))
 
 
 def read(frame: Frame, *, key: bytes | None = None) -> tuple[Observation, ...]:

@@ -11,8 +11,8 @@ import adapters
 from adapters import registry
 from adapters.adapter import Adapter
 from adapters.errors import UnreadableFrame
+from adapters.examples import as_text
 from adapters.frame import Frame, encode_frame
-from adapters.observation import Observation, Quality
 
 ROOM = Path(adapters.__file__).parent
 NOT_ADAPTERS = frozenset(
@@ -25,6 +25,7 @@ NOT_ADAPTERS = frozenset(
         "bthome_packet",
         "catalogue",
         "errors",
+        "examples",
         "frame",
         "health",
         "ieee11073",
@@ -59,22 +60,6 @@ def every_example() -> list[Any]:
         for name, examples in sorted(examples_of(ROOM).items())
         for example in examples
     ]
-
-
-def as_text(observation: Observation) -> dict[str, Any]:
-    """An observation as an example writes it: what says nothing is left out."""
-    written = {
-        "kind": observation.kind.name.lower(),
-        "value": observation.value,
-        "code": observation.code,
-        "quality": observation.quality.name.lower()
-        if observation.quality is not Quality.GOOD
-        else None,
-        "occurred": observation.occurred,
-        "record": observation.record,
-        "details": dict(observation.details) or None,
-    }
-    return {name: value for name, value in written.items() if value is not None}
 
 
 def readers() -> dict[str, set[str]]:

@@ -66,6 +66,7 @@ PACKETS: Mapping[str, str] = {
     "test_ibeacon_sensor": BEACON,
     "test_ibeacon_tracker": BEACON,
     "test_inkbird_IBS_TH_external": "inkbird-ble does not tell the outer probe from the inner",
+    "test_inkbird_iBBQ_6_probes": "an empty probe is 0 there and -1 in inkbird-ble: both are none",
     "test_inode_energy_meter": NO_DECODER,
     "test_inode_care_sensor_1": NO_DECODER,
     "test_inode_care_sensor_ht": NO_DECODER,

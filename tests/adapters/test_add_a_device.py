@@ -1,0 +1,60 @@
+"""The page on how to add a device holds: what it shows is installed by it, found, and reads."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "deploy" / "add-a-device.md"
+
+
+def shown(page: str) -> dict[str, str]:
+    """The files that the page shows: a line with the name, then the text in a fence."""
+    found = re.findall(r"^`([\w.]+)`\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join((str(folder / "installed"), str(ROOT)))
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": paths, "PIP_NO_INPUT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+
+
+def test_the_adapter_on_the_page_is_installed_found_and_reads_its_examples(tmp_path: Path) -> None:
+    chair = tmp_path / "chair"
+    chair.mkdir()
+    for name, text in shown(PAGE.read_text("utf-8")).items():
+        (chair / name).write_text(text)
+
+    pip = ("-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check")
+    place = ("--no-deps", "--no-build-isolation", "--target", "installed", "./chair")
+    installed = run(tmp_path, *pip, *place)
+    listed = run(tmp_path, "-m", "adapters")
+    tried = run(tmp_path, "-m", "adapters", "chair/chair.examples.json")
+
+    assert installed.returncode == 0, installed.stderr
+    assert "chair: a plug-in" in listed.stdout
+    assert tried.stdout.count("right:") == 4, tried.stdout
+    assert tried.returncode == 0
+
+
+def test_an_example_that_is_read_otherwise_is_told(tmp_path: Path) -> None:
+    example = """[{"says": "a door", "frame": {"device": "A4:C1:38:8D:18:B2",
+        "heard": "advertisement", "at": 1, "uptime": 0.5, "data": {"fcd2": "401a01"}},
+        "reads": [{"kind": "door", "value": 0.0}]},
+        {"says": "no frame", "frame": {}, "reads": []}]"""
+    (tmp_path / "wrong.examples.json").write_text(example)
+
+    tried = run(tmp_path, "-m", "adapters", "wrong.examples.json")
+
+    assert "wrong: a door reads [{'kind': 'door', 'value': 1.0}]" in tried.stdout
+    assert "wrong: no frame no frame as a box sends it" in tried.stdout
+    assert tried.returncode == 1
