@@ -29,6 +29,7 @@ from gateway.web.beginning_words import (
     state,
 )
 from gateway.web.door import Door
+from gateway.web.menu import menu
 from gateway.web.pages import rendered
 
 PATH = "/opsaetning"
@@ -149,7 +150,7 @@ async def show(
     return rendered(
         "beginning_setup.html",
         status,
-        caller=caller,
+        menu=menu(door, request, caller),
         token=door.token(request),
         told=told,
         steps=_steps(at),

@@ -14,6 +14,9 @@ from gateway.settings import Settings
 from tests.gateway.office import Office, office
 
 
+pytestmark = pytest.mark.timeout(120)  # whoever comes first starts the database
+
+
 @pytest.fixture
 async def here(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Office]:
     async with office(fresh_database, tmp_path) as made:

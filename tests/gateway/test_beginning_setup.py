@@ -14,6 +14,8 @@ from gateway.store.caller import Role
 from gateway.web.board import pages
 from tests.gateway.office import PASSWORD, Office, office
 
+pytestmark = pytest.mark.timeout(120)  # whoever comes first starts the database
+
 PAGE = "/opsaetning"
 HEAD = "distrikt;bolig;borger;navn;adresse;boks;enhed;rolle;rum;hjemmel\n"
 
