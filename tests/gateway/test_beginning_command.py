@@ -13,7 +13,6 @@ from gateway import beginning
 from gateway.settings import Settings
 from tests.gateway.office import Office, office
 
-
 pytestmark = pytest.mark.timeout(120)  # whoever comes first starts the database
 
 
