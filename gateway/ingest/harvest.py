@@ -240,9 +240,8 @@ class _Reader:
             observations = read(frame, key=device.key)
         except UnreadableFrame as unreadable:
             observations = unreadable.partial
-            reason = _REASONS.get(type(unreadable), "unreadable")
-            if device.shut and reason == "missing_key":
-                reason = "sealed_key"
+            shut = device.shut and isinstance(unreadable, MissingKey)
+            reason = "sealed_key" if shut else _REASONS.get(type(unreadable), "unreadable")
             self._aside_frame(sequence, frame, reason, str(unreadable), observations)
         except Exception as fault:  # noqa: BLE001 - a faulty adapter must not stop the lane
             observations = ()
