@@ -287,10 +287,12 @@ async def test_a_gateway_that_listens_for_all_tells_nobody_its_figures_without_a
         assert (await open_to_all.client(base_url=OWN).get("/metrics")).status_code == 401
 
 
-async def test_a_person_with_no_right_to_the_board_is_told_so(here: Office) -> None:
+async def test_a_person_with_no_right_to_the_board_begins_elsewhere_and_is_told_so(here: Office) -> None:
     role: Role = "technician"
     await here.login("tom", role)
 
-    answer = await (await signed_in(here, "tom")).get("/")
+    tom = await signed_in(here, "tom")
+    start, board = await tom.get("/"), await tom.get("/board/alerts")
 
-    assert answer.status_code == 403
+    assert (start.status_code, start.headers["location"]) == (303, "/bokse")
+    assert board.status_code == 403
