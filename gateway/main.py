@@ -15,7 +15,7 @@ from gateway import log
 from gateway.clock import Clock, clock_from
 from gateway.health import Health
 from gateway.settings import BadSetting, Settings
-from gateway.store.migrate import WrongHistory, migrate
+from gateway.store.migrate import WrongHistory, migrate, on_our_schema
 from gateway.store.pool import DatabaseDown
 from gateway.store.seal import of_settings
 
@@ -135,7 +135,8 @@ async def _dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
         for name in await migrate(settings.database_owner.get_secret_value()):
             print(f"applied {name}")  # noqa: T201 - the command's answer
         return OK
-    return await _command(arguments.command).run(arguments, settings)
+    with on_our_schema():
+        return await _command(arguments.command).run(arguments, settings)
 
 
 async def _until_told_to_stop(settings: Settings, names: Sequence[str]) -> None:

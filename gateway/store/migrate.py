@@ -1,8 +1,12 @@
 """Applies migrations/*.sql in order, once each, so that a fresh schema and an old one end alike."""
 
 import hashlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import asyncpg
 
 from gateway.store.pool import Connection, connect_to
 from gateway.store.rights import write_rights
@@ -18,6 +22,27 @@ class WrongHistory(Exception):
 
     Never repaired by guessing: install the version that made it, or restore.
     """
+
+
+_NOT_MADE = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # the roles of the stages are made there too
+)
+
+
+@contextmanager
+def on_our_schema() -> Generator[None]:
+    """Raises WrongHistory for what a database says to whom it does not know yet."""
+    try:
+        yield
+    except _NOT_MADE as fault:
+        raise WrongHistory(
+            f"the database is not as this program needs it: {fault}. Run `gateway migrate` first."
+        ) from fault
 
 
 @dataclass(frozen=True, slots=True)
