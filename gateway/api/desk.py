@@ -37,4 +37,9 @@ def desk_of(request: Request) -> Desk:
     return cast("Desk", request.app.state.desk)
 
 
-Here = Annotated[Desk, Depends(desk_of)]
+async def _here(request: Request) -> Desk:
+    """Not desk_of itself: FastAPI sends what is not async to a thread, once for every request."""
+    return desk_of(request)
+
+
+Here = Annotated[Desk, Depends(_here)]

@@ -99,8 +99,9 @@ _ALERT = """
     JOIN citizen c ON c.municipality = a.municipality AND c.id = a.citizen
     JOIN home h ON h.municipality = c.municipality AND h.id = c.home
     LEFT JOIN identity.citizen i ON i.municipality = c.municipality AND i.citizen = c.id
-    LEFT JOIN person p ON p.municipality = a.municipality AND p.id = a.holder
-    LEFT JOIN identity.person s ON s.municipality = p.municipality AND s.person = p.id
+    LEFT JOIN (person p LEFT JOIN identity.person s
+               ON s.municipality = p.municipality AND s.person = p.id)
+        ON p.municipality = a.municipality AND p.id = a.holder
     WHERE a.municipality = $1
 """
 _WANTED = f"""{_ALERT}

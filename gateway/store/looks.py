@@ -16,16 +16,7 @@ async def looked(
 ) -> None:
     """The caller was shown something about these citizens (inside numbers)."""
     await db.execute(
-        """
-        WITH lately AS MATERIALIZED (
-            SELECT l.citizen FROM access_log l
-            WHERE l.municipality = $1 AND l.person = $3 AND l.at > $7
-              AND l.role = $4 AND l.what = $5 AND l.purpose = $8)
-        INSERT INTO access_log (municipality, at, person, role, citizen, what, purpose)
-        SELECT $1, $2, $3, $4, shown.citizen, $5, $8
-        FROM unnest($6::integer[]) AS shown (citizen)
-        WHERE shown.citizen NOT IN (SELECT citizen FROM lately WHERE citizen IS NOT NULL)
-        """,
+        "SELECT note_looks($1, $2, $3, $4, $5, $6, $7, $8)",
         caller.municipality,
         now,
         caller.person,

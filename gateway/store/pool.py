@@ -1,5 +1,6 @@
 """Connections to the database, its types in ours, and its faults in our words."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
@@ -76,13 +77,14 @@ class Pool:
         """One connection, given back at the end of the block. Raises DatabaseDown, also in it."""
         with faults_in_our_words():
             try:
-                connection = await self._connections.acquire(timeout=_CONNECTING)
+                async with asyncio.timeout(_CONNECTING):  # asyncpg's own makes a task each time
+                    connection = await self._connections.acquire()
             except _AWAY as away:
                 raise DatabaseDown(_text(away)) from away
             try:
                 yield connection
             finally:
-                await self._connections.release(connection)
+                await self._connections.release(connection, timeout=_CONNECTING)
 
     async def execute(self, query: str, *arguments: object) -> str:
         async with self.acquire() as connection:
@@ -112,7 +114,7 @@ async def connect(settings: Settings, stage: Stage, *, most: int = 10) -> AsyncG
         timeout=_CONNECTING,
         command_timeout=60,
         init=set_up,
-        reset=_as_it_was if stage in {"watch", "notify"} else None,
+        reset=None if stage == "ingest" else as_it_was,
         server_settings={
             "application_name": f"trygport-{stage}",
             **_SETTINGS,
@@ -149,10 +151,11 @@ async def connect_to(dsn: str) -> AsyncGenerator["asyncpg.Connection[Row]"]:
             await connection.close()
 
 
-async def _as_it_was(_: object) -> None:
-    """Nothing to undo when a connection is given back: these stages change no session.
+async def as_it_was(_: object) -> None:
+    """Nothing to undo when a connection is given back: only ingest changes a session.
 
-    The usual reset is a question to the server, and a call would wait for it.
+    The usual reset is a question to the server, and a call would wait for it. A transaction that
+    was left open is rolled back, and with it what it said for whom it asks, before this is called.
     """
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import statistics
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class _Side:
     asked: list[Asked]
     cpu_ms: list[float]
     own_ms: list[float]
+    client_ms: list[float]
+    """Of whoever asks, who shares the machine and is in none of the others."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +69,16 @@ async def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> dict
         "cpu_ms_without": round(statistics.median(bare.cpu_ms), 2),
         "server_cpu_ms": round(statistics.median(whole.own_ms), 2),
         "server_cpu_ms_without": round(statistics.median(bare.own_ms), 2),
+        "database_cpu_ms": round(_database(whole), 2),
+        "database_cpu_ms_without": round(_database(bare), 2),
+        "client_cpu_ms": round(statistics.median([*whole.client_ms, *bare.client_ms]), 2),
     }
+
+
+def _database(side: _Side) -> float:
+    """Milliseconds of the database's CPU for a request: what is not the server's own."""
+    pairs = zip(side.cpu_ms, side.own_ms, strict=True)
+    return statistics.median(whole - own for whole, own in pairs)
 
 
 def _line(name: str, side: _Side) -> str:
@@ -104,8 +116,8 @@ async def _opened(
             )
             paths = [f"/alerts?limit={_HOMES - 10}", f"/devices/{device}/observations"]
             sides = [
-                _Side(port=stack.http_port, process=whole, asked=[], cpu_ms=[], own_ms=[]),
-                _Side(port=port, process=bare, asked=[], cpu_ms=[], own_ms=[]),
+                _side(stack.http_port, whole),
+                _side(port, bare),
             ]
             for side in sides:
                 await _warm(side, paths, keys)
@@ -113,6 +125,10 @@ async def _opened(
             yield stack, sides[0], sides[1], paths, keys
         finally:
             await asyncio.to_thread(stack.stop)
+
+
+def _side(port: int, process: Guarded) -> _Side:
+    return _Side(port=port, process=process, asked=[], cpu_ms=[], own_ms=[], client_ms=[])
 
 
 async def _warm(side: _Side, paths: Sequence[str], keys: Sequence[str]) -> None:
@@ -142,15 +158,17 @@ async def _must_be_alike(sides: Sequence[_Side], paths: Sequence[str], key: str)
 async def _round(
     stack: Stack, side: _Side, paths: Sequence[str], keys: Sequence[str], seconds: float
 ) -> None:
-    def used() -> tuple[float, float]:
-        return cpu(side.process.pid), cpu(stack.database.pid, children=True)
+    def used() -> tuple[float, float, float]:
+        mine = time.process_time()
+        return cpu(side.process.pid), cpu(stack.database.pid, children=True), mine
 
     before = used()
     asked = await ask(side.port, paths, keys, seconds=seconds)
-    own, database = (now - then for now, then in zip(used(), before, strict=True))
+    own, database, mine = (now - then for now, then in zip(used(), before, strict=True))
     side.asked.append(asked)
     side.cpu_ms.append((own + database) * 1_000 / len(asked.ms))
     side.own_ms.append(own * 1_000 / len(asked.ms))
+    side.client_ms.append(mine * 1_000 / len(asked.ms))
 
 
 async def _fill(stack: Stack) -> str:

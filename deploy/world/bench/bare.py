@@ -21,7 +21,7 @@ from gateway.reads import alerts as alert_reads
 from gateway.reads import devices as device_reads
 from gateway.settings import Settings
 from gateway.store.caller import Caller
-from gateway.store.pool import Pool, set_up
+from gateway.store.pool import Pool, as_it_was, set_up
 from gateway.store.seal import of_settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,12 @@ def build(pool: Pool, caller: Caller) -> FastAPI:
 async def serve(dsn: str, port: int, login: str) -> None:
     """Serves until the process ends."""
     connections: asyncpg.Pool[Row] = asyncpg.create_pool(
-        dsn, min_size=0, max_size=_CONNECTIONS, init=_as_owner, server_settings={"jit": "off"}
+        dsn,
+        min_size=0,
+        max_size=_CONNECTIONS,
+        init=_as_owner,
+        reset=as_it_was,
+        server_settings={"jit": "off"},
     )
     async with connections:
         pool = Pool(connections)
