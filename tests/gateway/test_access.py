@@ -287,7 +287,7 @@ async def test_a_gateway_that_listens_for_all_tells_nobody_its_figures_without_a
         assert (await open_to_all.client(base_url=OWN).get("/metrics")).status_code == 401
 
 
-async def test_a_person_with_no_right_to_the_board_begins_elsewhere_and_is_told_so(here: Office) -> None:
+async def test_a_person_with_no_right_to_the_board_begins_elsewhere(here: Office) -> None:
     role: Role = "technician"
     await here.login("tom", role)
 
