@@ -1,6 +1,6 @@
 """The page "Kom i gang": what a municipality still lacks, and the form to do it right there."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -159,7 +159,7 @@ async def show(
         gives=caller.may("access", "all"),
         by_provider=door.by_provider,
         waiting=waiting,
-        **_choices(found, [(one.public, str(one.values["name"])) for one in districts]),
+        **_choices(found, sorted((str(one.values["name"]), one.public) for one in districts)),
     )
 
 
@@ -177,9 +177,9 @@ def _steps(at: Progress) -> list[Mapping[str, Any]]:
     ]
 
 
-def _choices(found: list[Home], districts: list[tuple[UUID, str]]) -> Mapping[str, Any]:
+def _choices(found: list[Home], districts: Sequence[tuple[str, UUID]]) -> Mapping[str, Any]:
     return {
-        "districts": districts,
+        "districts": [(public, name) for name, public in districts],
         "roles": list(GIVEN_ROLES.items()),
         "homes": [(home.public, _of_home(home)) for home in found if not home.edges],
         "citizens": [
