@@ -12,6 +12,8 @@ from typing import NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from deploy.runtime.exits import Exit, Stop
+from deploy.runtime.machine import make_sure_of_room
+from deploy.runtime.paths import RUNTIME
 from deploy.runtime.process import DidNotStart
 from deploy.runtime.services import scratch_folder
 from deploy.world.api import ApiRefused, Json
@@ -23,6 +25,8 @@ from deploy.world.verdict import Disappointment, check
 
 _FEWEST_HOMES, _MOST_HOMES = 2, 500
 _FAILED = 1
+_ROOM = 500_000_000
+"""Bytes that a demo may fill: an empty cluster with its log takes 100 MB before anything comes."""
 _TROUBLES = (BadRecording, Disappointment, DidNotStart, CommandFailed, ApiRefused)
 
 
@@ -30,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; its exit code. A result, if one was asked for, is the last line."""
     asked = _parser().parse_args(arguments)
     try:
+        make_sure_of_room(RUNTIME, needed=_ROOM)
         with scratch_folder() as folder:
             result = asyncio.run(_until_stopped(asked, folder))
     except Stop as stop:
