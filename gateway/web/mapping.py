@@ -107,7 +107,7 @@ class _Table:
             ],
             wanted=wanted or Wanted(),
             errors=errors or {},
-            roles=[("", "Vælg"), *((role, ROLE[role].capitalize()) for role in _GIVEN)],
+            roles=[("", "Vælg"), *((role, ROLE[role].capitalize()) for role in _GIVEN.values())],
             districts=[(name, name) for name in await district_names(self._door.pool, caller)],
             changes=caller.districts is None,
             by_provider=self._door.by_provider,
