@@ -22,6 +22,15 @@ router = APIRouter(tags=["alerts"], responses=ALWAYS)
 BEAT = 15.0
 """Seconds of quiet after which the stream says that it lives."""
 
+_EVENT_SCHEMA = {
+    "type": "object",
+    "description": "One of the events; `data` is JSON",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["alert", "reload", "beat"]},
+        "data": {"type": "string"},
+    },
+}
 _AGAIN = "retry: 3000\n\n"
 
 
@@ -29,7 +38,7 @@ _AGAIN = "retry: 3000\n\n"
     "/stream",
     operation_id="follow_alerts",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT_SCHEMA}}}},
 )
 async def stream(request: Request, caller: Asking, desk: Here) -> StreamingResponse:
     """Server-sent events, only about alerts that the caller may see.
