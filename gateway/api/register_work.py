@@ -125,7 +125,6 @@ class Edit(Work):
             item = await self._written(db, name, public, "changed")
         return self._tagged(item)
 
-
     async def take_away(self, name: things.Name, public: UUID) -> None:
         """Take away what was made by mistake. Raises NotFound, Conflict and Problem 412."""
         async with self.asking() as db:
