@@ -17,7 +17,7 @@ from gateway.store.emergencies import Emergency, open_citizen
 from gateway.store.pool import Connection, Pool, Row
 
 MOST, PERIOD = 10, timedelta(hours=1)
-"""Searches of one person; `seek_citizens` (0015_sought) keeps the same limit."""
+"""Searches of one person; `seek_citizens` (0017_sought) keeps the same limit."""
 
 
 class NobodyMeant(Exception):
