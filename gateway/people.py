@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not name its type
-    """Adds `people add`, `end`, `list`, `role`, `second-factor`, `keys`, `rotate` and `map`."""
+    """Adds `people add`, `end`, `list`, `role`, `password`, `second-factor`, `keys`, `rotate`, `map`."""
     parser = subparsers.add_parser("people", help="who may sign in, in which role and where")
     actions = parser.add_subparsers(dest="action", required=True)
     _add_arguments(actions)
@@ -42,6 +42,8 @@ def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not 
     role.add_argument("--end", action="store_true", help="the person has this role no more")
     second = actions.add_parser("second-factor", help="a new secret for the phone, printed once")
     second.add_argument("--login", required=True)
+    first = actions.add_parser("password", help="a first password for who has none, printed once")
+    first.add_argument("--login", required=True)
     listed = actions.add_parser("keys", help="every API key, with when it was last used")
     listed.add_argument("--municipality", required=True, metavar="NAME")
     rotate = actions.add_parser("rotate", help="a new secret for a key; the old one holds a week")
@@ -99,6 +101,7 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
         "list": _list,
         "role": _role,
         "second-factor": _second_factor,
+        "password": _first_password,
         "keys": _keys,
         "rotate": _rotate,
         "map": _map,
@@ -187,6 +190,16 @@ async def _second_factor(db: Connection, arguments: argparse.Namespace, settings
     if not await people.set_second_factor(db, login, sealed):
         raise Refused(f"nobody with the login {login!r} is here")
     return address_for_phone(secret, login)
+
+
+async def _first_password(db: Connection, arguments: argparse.Namespace, settings: Settings) -> str:
+    """For who came by file: their password, and in production what their phone reads."""
+    login, password = _login(arguments.login), _password(ask=False)
+    if not await people.first_password(db, login, await hash_password(password)):
+        raise Refused(f"nobody with the login {login!r} is here without a way to sign in")
+    if not settings.production:
+        return password
+    return f"{password}\n{await _second_factor(db, arguments, settings)}"
 
 
 async def _keys(db: Connection, arguments: argparse.Namespace, _: Settings) -> str:

@@ -14,8 +14,9 @@ from gateway.settings import BadSetting, Settings
 from gateway.store import people
 from gateway.store.pool import Connection, connect_owner
 from gateway.store.register.book import By
-from gateway.store.register.bring import Report, bring
+from gateway.store.register.bring import bring
 from gateway.store.register.out import register_file
+from gateway.store.register.rows import Report
 from gateway.store.register.table import BadFile, read
 from gateway.store.register.undo import CannotUndo, undo
 from gateway.store.seal import Unsealable, of_settings

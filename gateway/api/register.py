@@ -21,9 +21,10 @@ from gateway.store.caller import Caller
 from gateway.store.looks import changed, looked
 from gateway.store.pool import Connection
 from gateway.store.register.book import By
-from gateway.store.register.bring import Code, Report, State, bring
+from gateway.store.register.bring import bring
 from gateway.store.register.imports import imported
 from gateway.store.register.out import register_file
+from gateway.store.register.rows import Code, Report, State
 from gateway.store.register.table import BadFile, read
 from gateway.store.register.undo import CannotUndo, undo
 
@@ -90,6 +91,7 @@ async def _registering(desk: Desk, caller: Caller) -> AsyncGenerator[tuple[Conne
                 person=caller.person,
                 role=caller.role,
                 within=caller.within,
+                gives=caller.may("person", "all") and caller.may("access", "all"),
             ),
         )
 

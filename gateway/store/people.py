@@ -126,6 +126,19 @@ async def set_second_factor(db: Connection, login: str, sealed: Sealing) -> bool
     return True
 
 
+async def first_password(db: Connection, login: str, password_hash: str) -> bool:
+    """Give a password to who has none and no provider. False: nobody with the login is so."""
+    given = await db.fetchval(
+        "UPDATE person SET password_hash = $2 WHERE login = $1 AND password_hash IS NULL "
+        "AND issuer IS NULL AND left_on IS NULL "
+        "AND NOT EXISTS (SELECT FROM access a WHERE a.municipality = person.municipality "
+        "AND a.person = person.id AND a.role = 'robot') RETURNING id",
+        login,
+        password_hash,
+    )
+    return given is not None
+
+
 async def add_role(
     db: Connection, login: str, role: Role, districts: Sequence[str] | None, *, create: bool
 ) -> bool:

@@ -12,11 +12,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
-from gateway.store.asking import asking
+from gateway.store.asking import NotAllowed, asking
 from gateway.store.caller import Caller
 from gateway.store.looks import changed
-from gateway.store.register.bring import Report, bring
+from gateway.store.register.bring import bring
 from gateway.store.register.cpr import is_like_cpr
+from gateway.store.register.rows import Report
 from gateway.store.register.table import BadFile, Line, read
 from gateway.store.register.undo import CannotUndo, undo
 from gateway.web.beginning_doing import Given
@@ -29,6 +30,7 @@ FILE, UNDO = f"{PATH}/fil", f"{PATH}/fortryd"
 _MOST = 700_000
 """Bytes; what is larger is for the command, for the page carries the file from step to step."""
 _NO_FILE = "Vælg en fil."
+_NOT_YOURS = "Din rolle eller dit distrikt giver ikke lov til det, filen vil."
 _TOO_LARGE = "Filen er for stor til siden; brug kommandoen gateway register import på serveren."
 
 
@@ -50,7 +52,10 @@ def add_file(router: APIRouter, door: Door) -> None:
             lines = await asyncio.to_thread(read, body)
         except BadFile as bad:
             return await _wrong(request, door, caller, str(bad))
-        report = await _brought(door, caller, body, lines, dry_run=not content)
+        try:
+            report = await _brought(door, caller, body, lines, dry_run=not content)
+        except NotAllowed:
+            return await _wrong(request, door, caller, _NOT_YOURS)
         told = Told(of="fil", rows=_shown(door, report, lines, body, tried=not content))
         return await show(request, door, caller, told)
 
@@ -126,7 +131,7 @@ def _shown(
 
 def _who(cells: Mapping[str, str]) -> str:
     """What the row calls itself; what looks like a CPR number is repeated nowhere."""
-    words = [cells.get(name, "") for name in ("bolig", "borger", "navn")]
+    words = [cells.get(name, "") for name in ("login", "bolig", "borger", "navn")]
     return " · ".join(word for word in words if word and not is_like_cpr(word))
 
 

@@ -11,15 +11,16 @@ from gateway.store.beginning import device_at, where
 from gateway.store.caller import Caller
 from gateway.store.homes import NewCitizen, add_home, give_key
 from gateway.store.register.book import By
-from gateway.store.register.bring import Report, bring
+from gateway.store.register.bring import bring
 from gateway.store.register.lines import NEW_BOX, ZONE
+from gateway.store.register.rows import Report
 from gateway.store.register.table import Line
 from gateway.store.register.things import one
 from gateway.web.beginning import text_error
 from gateway.web.beginning_doing import Given, Wrong, chosen, refuse
 from gateway.web.door import Door
 
-_KEY = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
+_KEY = re.compile(r"[0-9a-fA-F]{24}|[0-9a-fA-F]{32}", re.ASCII)
 _NO_HTTPS = (
     "Gatewayen svarer ikke på HTTPS endnu, og en boks kobler sig kun til over HTTPS. "
     "Sæt GATEWAY_HTTPS_LISTEN, GATEWAY_TLS_CERT og GATEWAY_TLS_KEY."
@@ -167,4 +168,5 @@ def by(caller: Caller) -> By:
         person=caller.person,
         role=caller.role,
         within=caller.within,
+        gives=caller.may("person", "all") and caller.may("access", "all"),
     )

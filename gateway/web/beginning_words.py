@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from gateway.store.beginning import Progress, Step
 from gateway.store.caller import Role
-from gateway.store.register.bring import State
 from gateway.store.register.lines import BASES, ROLES
+from gateway.store.register.rows import State
 
 TITLE: Mapping[Step, str] = {
     "administrator": "Administrator",

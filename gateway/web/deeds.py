@@ -45,6 +45,8 @@ WHAT: Mapping[str, str] = {
     "emergencies.listed": "så listen over nødåbninger",
     "citizen.imported": "indlæste borgeren fra en fil",
     "citizen.import_undone": "fortrød en indlæsning af borgeren",
+    "person.imported": "indlæste en medarbejder fra en fil",
+    "person.import_undone": "fortrød en indlæsning af en medarbejder",
     "import.shown": "så en indlæsning",
     "register.tried": "prøvede en fil uden at indlæse den",
     "register.written_out": "hentede registret som fil",

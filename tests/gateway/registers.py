@@ -8,8 +8,9 @@ from uuid import UUID
 
 from gateway.settings import Settings
 from gateway.store.register.book import By
-from gateway.store.register.bring import Report, bring
+from gateway.store.register.bring import bring
 from gateway.store.register.out import register_file
+from gateway.store.register.rows import Report
 from gateway.store.register.table import read
 from gateway.store.register.undo import undo
 from gateway.store.seal import Place, of_settings

@@ -287,3 +287,24 @@ async def test_a_file_that_is_none_is_refused_beside_its_field(here: Office) -> 
     assert re.search(r'id="fil-file-error">[^<]*CPR-numre', at.text)
     assert await at.send("fil", content="%%%") == 422
     assert await at.send("fortryd", **{"import": "00000000-0000-4000-8000-000000000000"}) == 422
+
+
+STAFF = "login;navn;rolle;distrikt\nanna;Anna Å;plejepersonale;Nord\nib;Ib;ukendt;Nord\n"
+
+
+async def test_colleagues_come_by_file_for_who_gives_roles_and_for_nobody_else(
+    here: Office,
+) -> None:
+    at = await settled(here)
+    planner = await browser(here, "planner", "pia")
+
+    assert await planner.upload(STAFF) == 422
+    assert "Din rolle eller dit distrikt giver ikke lov" in planner.text
+    assert await at.upload(STAFF) == 200
+    assert "1 nye, 0 ændrede, 0 uændrede, 1 afviste" in at.text
+    assert "anna · Anna Å" in at.text
+    assert await at.send("fil", content=at.field("content")) == 200
+    roles = "SELECT count(*) FROM access a JOIN person p ON p.id = a.person WHERE p.login = 'anna'"
+    assert await here.owner.fetchval(roles) == 1
+    assert await at.send("fortryd", **{"import": at.field("import")}) == 303
+    assert await here.owner.fetchval(roles) == 0

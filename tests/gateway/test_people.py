@@ -11,6 +11,7 @@ from deploy.runtime.services import OneDatabase
 from gateway.main import main
 from gateway.web.board import pages
 from tests.gateway.office import Office, office
+from tests.gateway.registers import brought, file
 
 
 @pytest.fixture
@@ -49,6 +50,20 @@ async def test_a_printed_password_opens_the_board(
     assert len(password) >= 16
     assert entered.headers["location"] == "/"
     assert "Ingen åbne alarmer" in (await browser.get("/")).text
+
+
+async def test_who_came_by_file_gets_one_first_password_and_no_second(
+    here: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await brought(here, file("anna;Anna Å;leder", columns="login;navn;rolle"))
+
+    ended = [await people("password", "--login", "Anna"), await people("password", "--login", "bo")]
+    password = capsys.readouterr().out.strip()
+    again = await people("password", "--login", "anna")
+    entered = await here.client().post("/login", data={"login": "anna", "password": password})
+
+    assert (ended, again) == ([0, 1], 1)
+    assert entered.headers["location"] == "/"
 
 
 async def test_a_printed_key_opens_the_api_for_its_days(

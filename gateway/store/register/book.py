@@ -7,7 +7,7 @@ from datetime import datetime
 from gateway.store.pool import Connection
 from gateway.store.seal import Place, Seal
 
-Values = Mapping[str, str | int | datetime | None]
+Values = Mapping[str, str | int | datetime | list[int] | None]
 
 _TABLES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "home": ("home", "id", ("district", "reference")),
@@ -24,6 +24,10 @@ _TABLES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         "id",
         ("device", "citizen", "role", "room", "legal_basis", "from", "to"),
     ),
+    "person": ("person", "id", ("login", "left_on")),
+    "person_identity": ("identity.person", "person", ("name", "phone")),
+    "access": ("access", "id", ("person", "role", "districts", "until")),
+    "member": ("team_member", "id", ("team", "person")),
 }
 """Each thing's table, its number's column, and the columns that an import may write."""
 
@@ -36,17 +40,25 @@ _TYPES: Mapping[str, str] = {
     "to": "timestamptz",
 }
 """The types of columns that hold no text."""
-_VERSIONED = frozenset({"home", "citizen"})
+_VERSIONED = frozenset({"home", "citizen", "person"})
+_SEALED: Mapping[str, str] = {"identity": "citizen", "person_identity": "person"}
+"""What is sealed, with the table whose row it names: that one's version tells a change."""
+_ONLY_MADE = frozenset({"member"})
+"""What is made and removed and never changed: nobody may lock it for a change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class By:
-    """Who brings in: `person` None is the command, `within` None every district."""
+    """Who brings in: `person` None is the command, `within` None every district.
+
+    `gives`: may give colleagues their roles.
+    """
 
     municipality: int
     person: int | None = None
     role: str | None = None
     within: list[int] | None = None
+    gives: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +85,10 @@ class Book:
         """The row as it is kept, or None when there is none."""
         table, number, columns = _TABLES[thing]
         wanted = ", ".join(f'"{name}"' for name in columns)
+        lock = "" if thing in _ONLY_MADE else " FOR UPDATE"
         found = await self.db.fetchrow(
             f"SELECT {wanted} FROM {table} "  # noqa: S608 - our own words
-            f"WHERE municipality = $1 AND {number} = $2 FOR UPDATE",
+            f"WHERE municipality = $1 AND {number} = $2{lock}",
             self.municipality,
             row,
         )
@@ -83,9 +96,12 @@ class Book:
 
     def plain(self, thing: str, row: int, values: Values) -> Values:
         """The values as people read them. Raises Unsealable."""
-        if thing != "identity":
+        if thing not in _SEALED:
             return values
-        return {name: self.seal.open(str(v), self._place(row, name)) for name, v in values.items()}
+        return {
+            name: self.seal.open(str(v), self._place(thing, row, name))
+            for name, v in values.items()
+        }
 
     async def add(self, line: int, thing: str, values: Values, row: int | None = None) -> int:
         """A new row; its number. `row` is given where the number is another table's."""
@@ -169,9 +185,10 @@ class Book:
             row,
             *kept.values(),
         )
-        if thing == "identity":
+        if thing in _SEALED:
             await self.db.execute(
-                "UPDATE citizen SET version = version + 1 WHERE municipality = $1 AND id = $2",
+                f"UPDATE {_SEALED[thing]} SET version = version + 1 "  # noqa: S608
+                "WHERE municipality = $1 AND id = $2",
                 self.municipality,
                 row,
             )
@@ -190,12 +207,12 @@ class Book:
         self.changes.append(Change(line, thing, row, before, after))
 
     def _kept(self, thing: str, row: int, values: Values) -> Values:
-        if thing != "identity":
+        if thing not in _SEALED:
             return values
         return {
-            name: self.seal.seal(str(value), self._place(row, name))
+            name: self.seal.seal(str(value), self._place(thing, row, name))
             for name, value in values.items()
         }
 
-    def _place(self, row: int, column: str) -> Place:
-        return Place(self.municipality, "citizen", row, column)
+    def _place(self, thing: str, row: int, column: str) -> Place:
+        return Place(self.municipality, _SEALED[thing], row, column)

@@ -1,62 +1,28 @@
 """Brings the rows of a file into the register, each whole or not at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any
 from uuid import UUID
 
 from asyncpg.exceptions import IntegrityConstraintViolationError
 
 from gateway.store import boxes
+from gateway.store.asking import NotAllowed
 from gateway.store.pool import Connection
 from gateway.store.register.before import Before
 from gateway.store.register.book import Book, By, Change, Values
 from gateway.store.register.lines import NEW_BOX, Refused, Wanted, wanted
 from gateway.store.register.many import MOST, add_all, is_apart, is_new
+from gateway.store.register.people import bring_people
 from gateway.store.register.placing import place
-from gateway.store.register.table import Line
-from gateway.store.register.telling import tell
+from gateway.store.register.rows import Claim, Code, Outcome, Report, Rows, read_line
+from gateway.store.register.table import Line, Sheet
+from gateway.store.register.telling import tell, tell_people
 from gateway.store.seal import Seal
 
-State = Literal["new", "changed", "same", "refused"]
-
 _ONE_AT_A_TIME = 0x696D706F
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one row. `column` and `reason` (Danish) say why it was refused."""
-
-    line: int
-    state: State
-    column: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """The one-time secret of a box that was made: told once."""
-
-    line: int
-    box: str
-    secret: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """Every row's outcome in the order of the file. `public` names the import, if it was kept."""
-
-    public: UUID | None
-    outcomes: Sequence[Outcome]
-    codes: Sequence[Code] = ()
-
-    def count(self, state: State) -> int:
-        return sum(one.state == state for one in self.outcomes)
-
-
-Claim = tuple[str, str, str]
-"""A column, whose it is, and what a row says of it."""
 
 
 class _DryRun(Exception):
@@ -76,8 +42,12 @@ async def bring(
     """Bring in what is new and what differs; the same file again changes nothing.
 
     A dry run does all of it and takes all of it back, so that it says what would happen. Nothing
-    is kept of an import that changes nothing. Belongs in a transaction as the caller.
+    is kept of an import that changes nothing. Belongs in a transaction as the caller. Raises
+    NotAllowed for colleagues of who gives no roles.
     """
+    people = any(line.sheet == "people" for line in lines)
+    if people and not by.gives:
+        raise NotAllowed
     public: UUID | None = None
     outcomes: Sequence[Outcome] = ()
     codes: Sequence[Code] = ()
@@ -86,15 +56,14 @@ async def bring(
             await db.execute(
                 "SELECT pg_advisory_xact_lock($1, $2)", _ONE_AT_A_TIME, by.municipality
             )
-            rows = [(line.number, _read(line)) for line in lines]
-            whole = [row for _, row in rows if isinstance(row, Wanted)]
-            before = await Before.read(db, by, seal, whole)
-            run = _Run(Book(db, by.municipality, seal), by, now, before)
-            outcomes = await run.all(rows)
+            book = Book(db, by.municipality, seal)
+            bring_in = bring_people if people else _bring_homes
+            run, outcomes = await bring_in(book, by, lines, now)
             if dry_run:
                 raise _DryRun  # noqa: TRY301 - the only way to take back a savepoint
             if run.book.changes:
-                public = await _keep(run, outcomes, digest)
+                public = await _keep(run, outcomes, digest, "people" if people else "homes")
+                await tell_people(db, by, run.book.changes, "person.imported", now)
                 await tell(db, by, run.book.changes, "citizen.imported", now)
             codes = run.codes
     except _DryRun:
@@ -102,25 +71,30 @@ async def bring(
     return Report(public=public, outcomes=outcomes, codes=codes)
 
 
-def _read(line: Line) -> Wanted | Refused:
-    try:
-        return wanted(line)
-    except Refused as refused:
-        return refused
+async def _bring_homes(
+    book: Book, by: By, lines: Sequence[Line], now: datetime
+) -> tuple[Rows[Any], Sequence[Outcome]]:
+    rows = [(line.number, read_line(wanted, line)) for line in lines]
+    whole = [row for _, row in rows if isinstance(row, Wanted)]
+    before = await Before.read(book.db, by, book.seal, whole)
+    run = _Homes(book=book, by=by, now=now, before=before)
+    return run, await run.all(rows)
 
 
-@dataclass(slots=True)
-class _Run:
-    """One import on its way; `said` is what earlier rows of the file said, and on which line."""
+@dataclass(slots=True, kw_only=True)
+class _Homes(Rows[Wanted]):
+    """The rows of homes; what was there `before` the first one is asked once."""
 
-    book: Book
-    by: By
-    now: datetime
     before: Before
-    codes: list[Code] = field(default_factory=list[Code])
-    said: dict[tuple[str, str], tuple[str, int]] = field(
-        default_factory=dict[tuple[str, str], tuple[str, int]]
-    )
+
+    def claims(self, want: Wanted) -> Sequence[Claim]:
+        return _claims(want)
+
+    def is_so(self, want: Wanted) -> bool:
+        return self.before.says(want, self.now)
+
+    def touched(self, want: Wanted) -> None:
+        self.before.touch(want)
 
     async def all(self, rows: Sequence[tuple[int, Wanted | Refused]]) -> list[Outcome]:
         """Every row in its order; those next to each other in which all is new, together."""
@@ -154,50 +128,10 @@ class _Run:
         for row, changes in zip(rows, made, strict=True):
             self.book.changes += changes
             self.before.touch(row)
-            self._say(row)
+            self.say(row)
         return [Outcome(row.line, "new") for row in rows]
 
-    def _say(self, want: Wanted) -> None:
-        claims = _claims(want)
-        self.said.update({(name, whose): (value, want.line) for name, whose, value in claims})
-
-    async def line(self, number: int, want: Wanted | Refused) -> Outcome:
-        """One row by itself, in a savepoint of its own."""
-        before, codes = len(self.book.changes), len(self.codes)
-        try:
-            if isinstance(want, Refused):
-                raise want
-            self._agree(_claims(want))
-            if not self.before.says(want, self.now):
-                async with self.book.db.transaction():
-                    await self._bring(want)
-        except Refused as refused:
-            column, reason = refused.column, refused.reason
-        except IntegrityConstraintViolationError:
-            # it is there, where this caller may not see it
-            column, reason = "", "rækken passer ikke med noget, der er registreret et andet sted"
-        else:
-            if len(self.book.changes) > before:
-                self.before.touch(want)
-            self._say(want)
-            return Outcome(number, self._state(self.book.changes[before:]))
-        del self.book.changes[before:], self.codes[codes:]
-        return Outcome(number, "refused", column, reason)
-
-    @staticmethod
-    def _state(made: Sequence[Change]) -> State:
-        if any(change.before is None for change in made):
-            return "new"
-        return "changed" if made else "same"
-
-    def _agree(self, claims: Sequence[Claim]) -> None:
-        """Two rows that contradict each other would change each other's work at every run."""
-        for column, whose, value in claims:
-            before, at = self.said.get((column, whose), (value, 0))
-            if before != value:
-                raise Refused(column, f"linje {at} siger noget andet om {whose}")
-
-    async def _bring(self, want: Wanted) -> None:
+    async def bring(self, want: Wanted) -> None:
         district = self._district(want)
         home = await self._home(want, district)
         citizen = await self._citizen(want, district, home)
@@ -299,10 +233,10 @@ _COLUMN = {
 }
 
 
-async def _keep(run: _Run, outcomes: Sequence[Outcome], digest: bytes) -> UUID:
+async def _keep(run: Rows[Any], outcomes: Sequence[Outcome], digest: bytes, kind: Sheet) -> UUID:
     row = await run.book.db.fetchrow(
-        "INSERT INTO import (municipality, at, person, digest, rows) VALUES ($1, $2, $3, $4, $5) "
-        "RETURNING id, public",
+        "INSERT INTO import (municipality, at, person, digest, rows, kind) "
+        "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, public",
         run.by.municipality,
         run.now,
         run.by.person,
@@ -311,6 +245,7 @@ async def _keep(run: _Run, outcomes: Sequence[Outcome], digest: bytes) -> UUID:
             {"line": one.line, "state": one.state, "column": one.column, "reason": one.reason}
             for one in outcomes
         ],
+        kind,
     )
     assert row is not None  # noqa: S101 - INSERT … RETURNING gives its row
     await run.book.db.executemany(
@@ -330,7 +265,7 @@ def _columns(change: Change) -> tuple[object, ...]:
     return change.line, change.thing, change.row, before, said(change.after)
 
 
-def said(values: Values) -> Mapping[str, str | int | None]:
+def said(values: Values) -> Mapping[str, str | int | list[int] | None]:
     """The values as JSON keeps them: times as text."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

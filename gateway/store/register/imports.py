@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gateway.store.pool import Connection
 from gateway.store.register.book import By
-from gateway.store.register.bring import Outcome, Report
+from gateway.store.register.rows import Outcome, Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

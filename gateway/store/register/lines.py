@@ -1,7 +1,7 @@
 """One row of the file as what is wanted, or why it is refused, in words for who wrote it; pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -103,14 +103,7 @@ _IDENTITY: Mapping[str, str] = {
 
 def wanted(line: Line) -> Wanted:
     """What the row says. Raises Refused."""
-    if line.fault:
-        raise Refused("", line.fault)
-    for column, cell in line.cells.items():
-        _fit(column, cell)
-    for column in NEEDED:
-        if not line.cells.get(column):
-            raise Refused(column, "feltet er tomt")
-    cells = {column: cell for column, cell in line.cells.items() if cell}
+    cells = filled(line, NEEDED)
     _whole(cells)
     return Wanted(
         line=line.number,
@@ -121,12 +114,24 @@ def wanted(line: Line) -> Wanted:
         box=_box(cells.get("boks", "")),
         device=_address(cells.get("enhed", "")),
         model=cells.get("model", ""),
-        role=_one_of(ROLES, "rolle", cells),
+        role=one_of(ROLES, "rolle", cells),
         room=cells.get("rum", ""),
-        basis=_one_of(BASES, "hjemmel", cells),
-        since=_moment("fra", cells),
-        until=_moment("til", cells),
+        basis=one_of(BASES, "hjemmel", cells),
+        since=moment("fra", cells),
+        until=moment("til", cells),
     )
+
+
+def filled(line: Line, needed: Sequence[str]) -> dict[str, str]:
+    """The cells that say something, each fit to be kept. Raises Refused."""
+    if line.fault:
+        raise Refused("", line.fault)
+    for column, cell in line.cells.items():
+        _fit(column, cell)
+    for column in needed:
+        if not line.cells.get(column):
+            raise Refused(column, "feltet er tomt")
+    return {column: cell for column, cell in line.cells.items() if cell}
 
 
 def _fit(column: str, cell: str) -> None:
@@ -156,7 +161,8 @@ def _whole(cells: Mapping[str, str]) -> None:
             raise Refused("enhed", f"feltet er tomt, men {column} er udfyldt")
 
 
-def _one_of(words: Mapping[str, str], column: str, cells: Mapping[str, str]) -> str:
+def one_of(words: Mapping[str, str], column: str, cells: Mapping[str, str]) -> str:
+    """The kept word for the Danish one; empty for an empty field. Raises Refused."""
     word = cells.get(column, "").casefold()
     if not word:
         return ""
@@ -181,7 +187,8 @@ def _address(text: str) -> str:
     return ":".join(found.groups())
 
 
-def _moment(column: str, cells: Mapping[str, str]) -> Moment | None:
+def moment(column: str, cells: Mapping[str, str]) -> Moment | None:
+    """The time that the field says, Danish time; None for an empty one. Raises Refused."""
     text = cells.get(column, "")
     if not text:
         return None
@@ -193,9 +200,9 @@ def _moment(column: str, cells: Mapping[str, str]) -> Moment | None:
     )
     try:
         at = time(int(found[7] or 0), int(found[8] or 0))
-        moment = instant(date(int(year), int(month), int(day)), at, ZONE)
+        begins = instant(date(int(year), int(month), int(day)), at, ZONE)
     except (ValueError, OverflowError) as error:
         raise Refused(column, "den dato eller det klokkeslæt findes ikke") from error
-    if not datetime(2000, 1, 1, tzinfo=UTC) <= moment < datetime(2100, 1, 1, tzinfo=UTC):
+    if not datetime(2000, 1, 1, tzinfo=UTC) <= begins < datetime(2100, 1, 1, tzinfo=UTC):
         raise Refused(column, "året skal ligge mellem 2000 og 2100")
-    return Moment(moment, _MINUTE if found[7] else _DAY)
+    return Moment(begins, _MINUTE if found[7] else _DAY)

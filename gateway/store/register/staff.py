@@ -1,8 +1,9 @@
 """A colleague's roles and teams, one at a time; and the day when all of it ends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from asyncpg.exceptions import UniqueViolationError
@@ -101,7 +102,7 @@ async def give_role(
     if (had := await _access(db, caller, person["id"], role)) is not None:
         _refuse_wider(caller, had)
         if numbers is not None:
-            await _refuse_last(db, caller, person["id"], had)
+            await refuse_last(db, caller.municipality, person["id"], had)
     await db.execute(_GIVE, caller.municipality, person["id"], role, numbers)
     await changed(db, caller, f"person.role_given {public} {role}", None, now)
 
@@ -117,7 +118,7 @@ async def end_role(db: Connection, caller: Caller, public: UUID, role: Role, now
     if had is None or had["until"] is not None:
         raise LookupError(role)
     _refuse_wider(caller, had)
-    await _refuse_last(db, caller, person["id"], had)
+    await refuse_last(db, caller.municipality, person["id"], had)
     await db.execute(
         "UPDATE access SET until = $3 WHERE municipality = $1 AND id = $2",
         caller.municipality,
@@ -141,7 +142,7 @@ async def let_leave(
     for had in await db.fetch(_ACCESS, caller.municipality, person["id"], None):
         if had["until"] is None:
             _refuse_wider(caller, had)
-            await _refuse_last(db, caller, person["id"], had)
+            await refuse_last(db, caller.municipality, person["id"], had)
     await db.execute(
         "UPDATE person SET left_on = $3, version = version + 1 WHERE municipality = $1 AND id = $2",
         caller.municipality,
@@ -238,12 +239,13 @@ def _refuse_wider(caller: Caller, had: Row) -> None:
         raise TooWide
 
 
-async def _refuse_last(db: Connection, caller: Caller, person: int, had: Row) -> None:
+async def refuse_last(
+    db: Connection, municipality: int, person: int, had: Row | Mapping[str, Any]
+) -> None:
+    """Raises InTheWay when the role is the last administrator's of every district."""
     if had["role"] != "administrator" or had["districts"] is not None or had["until"] is not None:
         return
     # two who end each other's role at the same time wait for each other
-    await db.execute(
-        "SELECT FROM municipality WHERE id = $1 FOR NO KEY UPDATE", caller.municipality
-    )
-    if not await db.fetchval(_OTHERS, caller.municipality, person):
+    await db.execute("SELECT FROM municipality WHERE id = $1 FOR NO KEY UPDATE", municipality)
+    if not await db.fetchval(_OTHERS, municipality, person):
         raise InTheWay("this is the last administrator of every district; give the role first")

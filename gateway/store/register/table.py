@@ -5,6 +5,7 @@ import io
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.store.register.cpr import is_like_cpr
 
@@ -29,6 +30,20 @@ COLUMNS: Sequence[str] = (
 """The columns by their Danish names, in the order in which they are written out."""
 NEEDED: Sequence[str] = ("distrikt", "bolig", "borger")
 """Without these no row says who and where."""
+STAFF_COLUMNS: Sequence[str] = (
+    "login",
+    "navn",
+    "telefon",
+    "rolle",
+    "distrikt",
+    "team",
+    "fratrådt",
+)
+"""The columns of a file of colleagues; `login` is needed, and tells such a file by its head."""
+STAFF_NEEDED: Sequence[str] = ("login",)
+
+Sheet = Literal["homes", "people"]
+"""What a file is of: homes and all that belongs to them, or colleagues."""
 
 MOST_ROWS = 10_000
 LARGEST = 8 * 1024 * 1024
@@ -50,6 +65,7 @@ class Line:
     number: int
     cells: Mapping[str, str]
     fault: str = ""
+    sheet: Sheet = "homes"
 
 
 def read(body: bytes) -> list[Line]:
@@ -60,12 +76,12 @@ def read(body: bytes) -> list[Line]:
     first = next(rows, None)
     if first is None:
         raise BadFile("Filen er tom.")
-    header = _header(first[1])
+    header, sheet = _header(first[1])
     lines: list[Line] = []
     for number, cells in rows:
         if len(lines) == MOST_ROWS:
             raise BadFile(f"Filen har flere end {MOST_ROWS} rækker; del den i flere filer.")
-        lines.append(_line(number, header, cells))
+        lines.append(_line(number, header, cells, sheet))
     return lines
 
 
@@ -114,29 +130,36 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             yield number, cells
 
 
-def _header(cells: Sequence[str]) -> list[str]:
+def _header(cells: Sequence[str]) -> tuple[list[str], Sheet]:
     names = [cell.strip().casefold() for cell in cells]
     while names and not names[-1]:
         names.pop()
+    if "login" in names:
+        _check(names, STAFF_COLUMNS, STAFF_NEEDED)
+        return names, "people"
+    _check(names, COLUMNS, NEEDED)
+    return names, "homes"
+
+
+def _check(names: Sequence[str], columns: Sequence[str], needed: Sequence[str]) -> None:
     for name in names:
         if "cpr" in name or "personnummer" in name:
             raise BadFile("Filen har en kolonne til CPR-numre. Fjern den: de må ikke stå her.")
-        if name not in COLUMNS:
-            known = ", ".join(COLUMNS)
+        if name not in columns:
+            known = ", ".join(columns)
             shown = "uden navn" if not name or is_like_cpr(name) else repr(name[:40])
             raise BadFile(f"Kolonnen {shown} kendes ikke. Kolonnerne er: {known}.")
         if names.count(name) > 1:
             raise BadFile(f"Kolonnen {name} står der to gange.")
-    if missing := [name for name in NEEDED if name not in names]:
+    if missing := [name for name in needed if name not in names]:
         raise BadFile(f"Kolonnen {missing[0]} mangler.")
-    return names
 
 
-def _line(number: int, header: Sequence[str], cells: Sequence[str]) -> Line:
+def _line(number: int, header: Sequence[str], cells: Sequence[str], sheet: Sheet) -> Line:
     if any(cell.strip() for cell in cells[len(header) :]):
-        return Line(number, {}, "rækken har flere felter, end der er kolonner")
+        return Line(number, {}, "rækken har flere felter, end der er kolonner", sheet)
     found = {name: _plain(cell) for name, cell in zip(header, cells, strict=False)}
-    return Line(number, found)
+    return Line(number, found, sheet=sheet)
 
 
 def _plain(cell: str) -> str:

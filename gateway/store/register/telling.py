@@ -23,6 +23,33 @@ _LOG = """
     INSERT INTO access_log (municipality, at, person, role, citizen, what)
     SELECT $1, $2, $3, $4, w.citizen, $5 FROM unnest($6::integer[]) AS w (citizen)
 """
+_LOG_PEOPLE = """
+    INSERT INTO access_log (municipality, at, person, role, what)
+    SELECT $1, $2, $3, $4, $5 || ' ' || p.public FROM person p
+    WHERE p.municipality = $1 AND (p.id = ANY ($6::integer[])
+        OR p.id IN (SELECT a.person FROM access a
+                    WHERE a.municipality = $1 AND a.id = ANY ($7::integer[]))
+        OR p.id IN (SELECT w.person FROM team_member w
+                    WHERE w.municipality = $1 AND w.id = ANY ($8::integer[])))
+    ORDER BY p.id
+"""
+
+
+async def tell_people(
+    db: Connection, by: By, changes: Sequence[Change], what: str, now: datetime
+) -> None:
+    """Each colleague who is touched by the changes stands in the access log."""
+    await db.execute(
+        _LOG_PEOPLE,
+        by.municipality,
+        now,
+        by.person,
+        by.role,
+        what,
+        _rows(changes, "person", "person_identity"),
+        _rows(changes, "access"),
+        _rows(changes, "member"),
+    )
 
 
 async def tell(db: Connection, by: By, changes: Sequence[Change], what: str, now: datetime) -> None:

@@ -7,14 +7,16 @@ from uuid import UUID
 
 from asyncpg.exceptions import ForeignKeyViolationError
 
+from gateway.store.homes import InTheWay
 from gateway.store.pool import Connection
 from gateway.store.register.book import Book, By, Change
 from gateway.store.register.bring import said
 from gateway.store.register.placing import last_call
-from gateway.store.register.telling import tell
+from gateway.store.register.staff import refuse_last
+from gateway.store.register.telling import tell, tell_people
 from gateway.store.seal import Seal
 
-_MOMENTS = frozenset({"from", "to"})
+_MOMENTS = frozenset({"from", "to", "left_on", "until"})
 
 
 class CannotUndo(Exception):
@@ -39,6 +41,7 @@ async def undo(db: Connection, by: By, seal: Seal, public: UUID, *, now: datetim
     async with db.transaction():
         changes = await _changes(db, by.municipality, found["id"])
         book = Book(db, by.municipality, seal)
+        await tell_people(db, by, changes, "person.import_undone", now)
         await tell(db, by, changes, "citizen.import_undone", now)
         for change in reversed(changes):
             await _take_back(book, change)
@@ -81,6 +84,8 @@ async def _take_back(book: Book, change: Change) -> None:
     now = await book.read(change.thing, change.row)
     if now is None or not _as_left(book, change, now):
         raise CannotUndo(f"Det, som linje {change.line} skrev, er ændret siden. Intet er fortrudt.")
+    if change.thing == "access":
+        await _refuse_last(book, change, now)
     if change.before is not None:
         await book.put(change.thing, change.row, change.before)
         return
@@ -104,8 +109,29 @@ def _as_left(book: Book, change: Change, now: Mapping[str, Any]) -> bool:
     return said({name: known[name] for name in left}) == said(left)
 
 
+async def _refuse_last(book: Book, change: Change, now: Mapping[str, Any]) -> None:
+    """Somebody must be able to give roles."""
+    try:
+        await refuse_last(book.db, book.municipality, now["person"], now)
+    except InTheWay as last:
+        raise CannotUndo(
+            f"Kollegaen på linje {change.line} er den sidste administrator for hele kommunen."
+        ) from last
+
+
+async def _refuse_acted(book: Book, change: Change) -> None:
+    wanted = "access" if change.thing == "access" else "person"
+    if not await book.db.fetchval("SELECT not_acted($1, $2)", wanted, change.row):
+        raise CannotUndo(
+            f"Kollegaen på linje {change.line} har brugt sin adgang, eller har fået en "
+            "adgangskode; lad dem fratræde, eller afslut rollen. Intet er fortrudt."
+        )
+
+
 async def _refuse_used(book: Book, change: Change) -> None:
     """What the database's own references do not tell: a call that was heard, a box that joined."""
+    if change.thing in {"person", "person_identity", "access"}:
+        await _refuse_acted(book, change)
     if change.thing == "placement" and await last_call(book, change.row) is not None:
         raise CannotUndo(
             f"Enheden på linje {change.line} har kaldt siden; afslut placeringen i stedet."
