@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -20,6 +20,7 @@ from gateway.api.placements import PlacementBody, SetAsideBody, placement_body, 
 from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
 from gateway.api.texts import Limit, Time
 from gateway.reads import devices as reads
+from gateway.reads.signal import Signal
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.homes import InTheWay, add_device, change_device, give_key
@@ -49,11 +50,21 @@ def _kind(name: str) -> str:
 KindName = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": _KINDS})]
 
 
-Key = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{32}$")]
+Key = Annotated[
+    str,
+    StringConstraints(pattern="^([0-9a-fA-F]{24}|[0-9a-fA-F]{32})$"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^([0-9a-fA-F]{24}|[0-9a-fA-F]{32})$",
+            "description": "16 bytes in hexadecimal, or the 12 of an older Xiaomi (MiBeacon 2, 3)",
+        }
+    ),
+]
 
 
 class NewDevice(BaseModel):
-    """`model` chooses how boxes hear the device; `key` is the BLE key, 16 bytes in hexadecimal."""
+    """`model` chooses how boxes hear the device; `key` is the BLE key."""
 
     address: Annotated[
         str, StringConstraints(to_upper=True, pattern="^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")
@@ -69,9 +80,28 @@ class DeviceChange(BaseModel):
 
 
 class NewKey(BaseModel):
-    """`key` is the BLE key, 16 bytes in hexadecimal."""
+    """`key` is the BLE key, 16 bytes in hexadecimal or 12."""
 
     key: Key
+
+
+class BatteryBody(BaseModel):
+    """What was said of the battery last: `percent`, `volts` (V), and whether it is `low`.
+
+    `said` is the hour in which the newest of it came.
+    """
+
+    percent: float | None
+    volts: float | None
+    low: bool
+    said: datetime
+
+
+class DeviceSignal(BaseModel):
+    """`heard`: the hour in which the device was heard last, at most 30 days back."""
+
+    heard: datetime
+    battery: BatteryBody | None
 
 
 class DeviceBody(BaseModel):
@@ -81,6 +111,9 @@ class DeviceBody(BaseModel):
 
     `readable` false: frames of it were set aside lately. An encrypted device without its key
     calls nobody, placed or not.
+
+    `signal` is null where it was not heard since it was placed where it is (or put away), and for
+    callers without the right to signals.
     """
 
     id: UUID
@@ -89,6 +122,7 @@ class DeviceBody(BaseModel):
     keyed: bool
     readable: bool
     set_aside: SetAsideBody | None
+    signal: DeviceSignal | None
     placement: PlacementBody | None
     version: int
 
@@ -294,9 +328,15 @@ def _device(device: reads.Device) -> DeviceBody:
         keyed=device.keyed,
         readable=device.set_aside is None,
         set_aside=set_aside_body(device.set_aside),
+        signal=device.signal and _signal(device.signal),
         placement=device.placement and placement_body(device.placement),
         version=device.version,
     )
+
+
+def _signal(signal: Signal) -> DeviceSignal:
+    battery = signal.battery
+    return DeviceSignal(heard=signal.heard, battery=battery and BatteryBody(**asdict(battery)))
 
 
 def observation_body(one: reads.Observed) -> ObservationBody:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
+from gateway.reads.signal import Signal, signals
 from gateway.store.caller import Caller
 from gateway.store.pool import Connection, Row
 
@@ -70,7 +71,8 @@ class SetAside:
 class Device:
     """A device of the municipality, in the depot when it has no placement.
 
-    `set_aside` counts since its key was given, at most back to LATELY.
+    `set_aside` counts since its key was given, at most back to LATELY. `signal` is None where it
+    was not heard, and for who may not see that.
     """
 
     public: UUID
@@ -78,6 +80,7 @@ class Device:
     model: str
     keyed: bool
     set_aside: SetAside | None
+    signal: Signal | None
     placement: Placement | None
     version: int
 
@@ -101,7 +104,7 @@ class Observed(NamedTuple):
 
 
 _DEVICES = """
-    SELECT d.public, d.address, d.model, d.version, s.device IS NOT NULL AS keyed,
+    SELECT d.id, d.public, d.address, d.model, d.version, s.device IS NOT NULL AS keyed,
            a.count, a.last, a.reason
     FROM device d
     LEFT JOIN device_secret s ON s.municipality = d.municipality AND s.device = d.id
@@ -187,10 +190,11 @@ async def _devices(
         [row["public"] for row in rows],
     )
     placed = {one.device: one for one in await _whole(db, caller, present)}
-    return [_device(row, placed.get(row["public"])) for row in rows]
+    heard = await signals(db, caller, [row["id"] for row in rows])
+    return [_device(row, placed.get(row["public"]), heard.get(row["id"])) for row in rows]
 
 
-def _device(row: Row, placement: Placement | None) -> Device:
+def _device(row: Row, placement: Placement | None, signal: Signal | None) -> Device:
     aside = SetAside(count=row["count"], last=row["last"], reason=row["reason"])
     return Device(
         public=row["public"],
@@ -198,6 +202,7 @@ def _device(row: Row, placement: Placement | None) -> Device:
         model=row["model"],
         keyed=row["keyed"],
         set_aside=aside if row["count"] else None,
+        signal=signal,
         placement=placement,
         version=row["version"],
     )

@@ -101,7 +101,7 @@ async def device(door: Door, caller: Caller, sent: Placing) -> None:
             "device": "" if sent.device.strip() else "Skriv enhedens adresse.",
             "key": ""
             if not key or _KEY.fullmatch(key)
-            else "En nøgle er 32 tegn: tal og bogstaverne a til f.",
+            else "En nøgle er 32 tegn (24 ved ældre Xiaomi): tal og bogstaverne a til f.",
         }
     )
     cells = {

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from gateway.reads import devices as devices_
 from gateway.reads import edges as edges_
 from gateway.reads.edges import Fault
+from gateway.reads.signal import Battery
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
@@ -47,13 +48,18 @@ _ASIDE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One box or device. `bad` puts it first and says it in a colour and in words."""
+    """One box or device. `bad` puts it first and says it in a colour and in words.
+
+    A low battery stands before everything else that is bad.
+    """
 
     name: str
     place: str
     state: str
     faults: Sequence[str]
     bad: bool
+    signal: str = ""
+    low: bool = False
 
 
 def add_things(router: APIRouter, door: Door) -> None:
@@ -77,14 +83,14 @@ def add_things(router: APIRouter, door: Door) -> None:
             "things.html",
             menu=menu(door, request, caller),
             boxes=_sorted([_box(one, now, door.days_to_keep) for one in boxes[:_MOST]]),
-            devices=_sorted([_device(one) for one in things[:_MOST]]),
+            devices=_sorted([_device(one, now, caller) for one in things[:_MOST]]),
             next_boxes=boxes[_MOST - 1].name if len(boxes) > _MOST else "",
             next_devices=things[_MOST - 1].public if len(things) > _MOST else "",
         )
 
 
 def _sorted(lines: Sequence[Line]) -> list[Line]:
-    return sorted(lines, key=lambda line: not line.bad)
+    return sorted(lines, key=lambda line: (not line.low, not line.bad))
 
 
 def _box(one: edges_.Edge, now: datetime, days_to_keep: float) -> Line:
@@ -108,9 +114,13 @@ def _contact(one: edges_.Edge, now: datetime) -> str:
     return "Har aldrig haft kontakt"
 
 
-def _device(one: devices_.Device) -> Line:
+def _device(one: devices_.Device, now: datetime, caller: Caller) -> Line:
     placed, aside = one.placement, one.set_aside
     faults = [] if aside is None else [_ASIDE.get(aside.reason, "kan ikke læses")]
+    battery = one.signal.battery if one.signal else None
+    low = battery is not None and battery.low
+    if low:
+        faults = ["lavt batteri: skift det", *faults]
     place = "på lager"
     if placed is not None:
         role = _PLACED.get(placed.role, placed.role)
@@ -121,4 +131,24 @@ def _device(one: devices_.Device) -> Line:
         state=f"{one.model or 'ukendt model'}, {'med nøgle' if one.keyed else 'uden nøgle'}",
         faults=faults,
         bad=bool(faults),
+        signal=_heard(one, now) if caller.may("signal", "reading") else "",
+        low=low,
     )
+
+
+def _heard(one: devices_.Device, now: datetime) -> str:
+    """Both are told to the hour: to the minute they would tell when somebody moved."""
+    if one.signal is None:
+        return "Ikke hørt i de sidste 30 dage, eller siden den blev sat op"
+    heard = f"Sidst hørt i timen fra {moment(one.signal.heard, now, ZONE.key)}"
+    return f"{heard}, {_charge(one.signal.battery)}"
+
+
+def _charge(battery: Battery | None) -> str:
+    if battery is None:
+        return "batteri ikke oplyst"
+    if battery.percent is not None:
+        return f"batteri {battery.percent:.0f} %"
+    if battery.volts is not None:
+        return f"batteri {battery.volts:.1f} V".replace(".", ",")
+    return "batteriet har meldt sig lavt" if battery.low else "batteri i orden"
