@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not name its type
-    """Adds `people add`, `end`, `list`, `role`, `password`, `second-factor`, `keys`, `rotate`, `map`."""
+    """Adds `people add`, `end`, `list`, `role`, and what opens: passwords, factors, keys, `map`."""
     parser = subparsers.add_parser("people", help="who may sign in, in which role and where")
     actions = parser.add_subparsers(dest="action", required=True)
     _add_arguments(actions)

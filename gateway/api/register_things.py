@@ -279,3 +279,11 @@ async def take_away_citizen(public: UUID, edit: Editing) -> None:
 async def take_away_home(public: UUID, edit: Editing) -> None:
     """A home entered by mistake goes; 409 while anybody or a box is in it."""
     await edit.take_away("home", public)
+
+
+@router.delete(
+    "/devices/{public}", status_code=HTTPStatus.NO_CONTENT, responses=_CHANGED, tags=["devices"]
+)
+async def take_away_device(public: UUID, edit: Editing) -> None:
+    """A device registered by mistake goes, with its key; 409 when it was placed or has spoken."""
+    await edit.take_away("device", public)

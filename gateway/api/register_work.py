@@ -20,7 +20,7 @@ from gateway.store.homes import InTheWay
 from gateway.store.looks import changed, looked
 from gateway.store.pool import Connection
 from gateway.store.register import things
-from gateway.store.register.taking import take_away
+from gateway.store.register.taking import Taken, take_away
 from gateway.store.register.things import Item, LikeCpr
 from gateway.store.versions import Stale, Versions
 
@@ -125,7 +125,7 @@ class Edit(Work):
             item = await self._written(db, name, public, "changed")
         return self._tagged(item)
 
-    async def take_away(self, name: things.Name, public: UUID) -> None:
+    async def take_away(self, name: Taken, public: UUID) -> None:
         """Take away what was made by mistake. Raises NotFound, Conflict and Problem 412."""
         async with self.asking() as db:
             number = await take_away(db, self.caller, name, public, self.versions)

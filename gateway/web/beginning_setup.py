@@ -12,11 +12,14 @@ from pydantic import BaseModel, Field
 
 from gateway.reads.homes import Home, homes
 from gateway.store.asking import NotAllowed, asking
+from gateway.store.bases import baseless
 from gateway.store.beginning import STEPS, Progress, progress, waiting_boxes
 from gateway.store.caller import Caller
 from gateway.store.homes import InTheWay
 from gateway.store.looks import looked
 from gateway.store.register.things import LikeCpr, listed
+from gateway.web.beginning_basis import MOST_SHOWN, basis
+from gateway.web.beginning_basis import told as baseless_told
 from gateway.web.beginning_doing import Given, Wrong, add_districts, add_team, colleague
 from gateway.web.beginning_placing import box, citizen, device
 from gateway.web.beginning_words import (
@@ -56,6 +59,7 @@ class Fields(BaseModel):
     device: str = Field(default="", max_length=_LONG)
     model: str = Field(default="", max_length=_LONG)
     room: str = Field(default="", max_length=_LONG)
+    placement: str = Field(default="", max_length=_LONG)
     basis: str = Field(default="", max_length=_LONG)
     key: str = Field(default="", max_length=_LONG)
 
@@ -80,6 +84,7 @@ _DO: Mapping[str, Do] = {
     "borger": citizen,
     "boks": box,
     "enhed": device,
+    "hjemmel": basis,
 }
 """Each form by the last word of its address."""
 
@@ -144,6 +149,7 @@ async def show(
         districts = await listed(
             db, caller, caller.seal, "district", after=None, limit=_MOST_DISTRICTS
         )
+        lacking_basis, shown = await baseless(db, caller.municipality, most=MOST_SHOWN)
         waiting = await waiting_boxes(db, caller.municipality)
         seen = [one.id for home in found for one in home.citizens]
         await looked(db, caller, "homes.listed", seen, door.now())
@@ -159,6 +165,8 @@ async def show(
         gives=caller.may("access", "all"),
         by_provider=door.by_provider,
         waiting=waiting,
+        lacking_basis=lacking_basis,
+        baseless=baseless_told(shown, found),
         **_choices(found, sorted((str(one.values["name"]), one.public) for one in districts)),
     )
 

@@ -47,6 +47,7 @@ WHAT: Mapping[str, str] = {
     "citizen.import_undone": "fortrød en indlæsning af borgeren",
     "person.imported": "indlæste en medarbejder fra en fil",
     "person.import_undone": "fortrød en indlæsning af en medarbejder",
+    "device.taken_away": "fjernede en enhed, der var registreret ved en fejl",
     "import.shown": "så en indlæsning",
     "register.tried": "prøvede en fil uden at indlæse den",
     "register.written_out": "hentede registret som fil",

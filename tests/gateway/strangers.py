@@ -77,6 +77,16 @@ async def place(here: Office, *, within: str, district: str, name: str) -> Place
     }
     await here.owner.execute(Template(_ONE_OF_EVERYTHING).substitute(words))
     ids = {
+        "imports": await here.owner.fetchval(
+            "SELECT public FROM import WHERE municipality = $1 AND digest = $2",
+            municipality,
+            box.encode(),
+        ),
+        "teams": await here.owner.fetchval(
+            "SELECT public FROM team WHERE municipality = $1 AND name = $2",
+            municipality,
+            f"Hold {box}",
+        ),
         "alerts": alert,
         "devices": device["public"],
         "placements": placement["public"],
@@ -84,6 +94,9 @@ async def place(here: Office, *, within: str, district: str, name: str) -> Place
         "citizens": flat.citizen_public,
     }
     marks = [str(each) for each in ids.values()]
+    ids["people"] = await here.owner.fetchval(  # no mark: of colleagues one is told (below)
+        "SELECT public FROM person WHERE municipality = $1 ORDER BY id LIMIT 1", municipality
+    )
     return Place(flat=flat, district=district, ids=ids, marks=[*marks, name, box])
 
 

@@ -84,6 +84,7 @@ NOT_LOGGED: Mapping[str, str] = {
     "POST /people/{public}/teams": "colleagues",
     "DELETE /people/{public}/teams/{team}": "colleagues",
     "POST /devices": "a device in the depot is nobody's yet",
+    "DELETE /devices/{public}": "a device that was never placed is nobody's",
     "POST /opsaetning/distrikter": NOBODY + "names of districts",
     "POST /opsaetning/hold": NOBODY + "names of teams",
     "POST /opsaetning/kollega": "colleagues",
@@ -200,6 +201,11 @@ LOGGED: Mapping[str, Ask] = {
         data={"name": "Bo", "address": "Skovvej 6", "district": "{district}"},
     ),
     "POST /opsaetning/boks": Ask(by="planner", path="/opsaetning/boks", data={"home": "{home}"}),
+    "POST /opsaetning/hjemmel": Ask(
+        by="planner",
+        path="/opsaetning/hjemmel",
+        data={"placement": "{placement}", "basis": "samtykke"},
+    ),
     "POST /opsaetning/enhed": Ask(
         by="planner",
         path="/opsaetning/enhed",

@@ -308,3 +308,23 @@ async def test_colleagues_come_by_file_for_who_gives_roles_and_for_nobody_else(
     assert await here.owner.fetchval(roles) == 1
     assert await at.send("fortryd", **{"import": at.field("import")}) == 303
     assert await here.owner.fetchval(roles) == 0
+
+
+async def test_placements_without_a_legal_basis_are_counted_and_given_one(here: Office) -> None:
+    at = await settled(here)
+    assert "mangler hjemmel" not in at.text
+    for address in ("A4:C1:38:00:00:01", "A4:C1:38:00:00:02"):
+        fields = {"citizen": at.option("Elna Holm", "enhed-citizen"), "device": address}
+        assert await at.send("enhed", **fields, role="nødkald", basis="samtykke") == 303
+    await here.owner.execute("UPDATE placement SET legal_basis = NULL, room = 'Stue'")
+
+    await at.look()
+    assert "2 placeringer mangler hjemmel" in at.text
+    first = at.option("Elna Holm: nødkald, Stue, A4:C1:38:00:00:01", "hjemmel-placement")
+    assert await at.send("hjemmel", placement=first, basis="") == 422
+    assert await at.send("hjemmel", placement=first, basis="sel-128a") == 303
+
+    assert "1 placering mangler hjemmel" in at.text
+    assert await at.send("hjemmel", placement=first, basis="samtykke") == 422
+    kept = await here.owner.fetch("SELECT legal_basis, version FROM placement ORDER BY id")
+    assert [row["legal_basis"] for row in kept] == ["sel_128a", None]

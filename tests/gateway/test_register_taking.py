@@ -113,3 +113,41 @@ async def test_the_database_takes_away_no_more_than_that(
             done = f"{type(refused).__name__} 0"
 
     assert int(done.split()[-1]) == rows, done
+
+
+async def test_a_device_goes_with_its_key_while_it_was_never_used(here: Office) -> None:
+    boss, technician = await here.as_("administrator"), await here.as_("technician")
+    mistake = await made(boss, "devices", address="A4:C1:38:00:00:99", key="0f" * 16)
+    placed = await made(boss, "devices", address="A4:C1:38:00:00:98")
+    spoke = await made(boss, "devices", address="A4:C1:38:00:00:97")
+    done = await boss.post("/imports", content=file(row(1, distrikt=await north(here))))
+    imported = await here.owner.fetchval(
+        "SELECT public FROM device WHERE address = 'A4:C1:38:00:01:01'"
+    )
+    flat = await here.flat()
+    said = {"citizen": str(flat.citizen_public), "role": "door", "legal_basis": "samtykke"}
+    stay = await boss.post(f"{placed}/placements", json=said)
+    await boss.post(f"/placements/{stay.json()['id']}/end")
+    await here.owner.execute(
+        "INSERT INTO observation SELECT id, 1, $1, $1, 0, 1.0, NULL, 0, 1 FROM device "
+        "WHERE public = $2::uuid",
+        here.clock.now(),
+        id_of(spoke),
+    )
+
+    used = [await taken(boss, one) for one in (placed, spoke, f"/devices/{imported}")]
+    unasked = await boss.delete(mistake)
+    foreign = await taken(await here.as_("administrator", within="Odense"), mistake)
+    staff = await taken(await here.as_("staff"), mistake)
+    gone = await taken(technician, mistake)
+
+    assert (done.status_code, stay.status_code) == (200, 201), stay.text
+    assert [one.status_code for one in used] == [409] * 3
+    assert [one.status_code for one in (unasked, foreign, staff, gone)] == [428, 404, 403, 204]
+    assert await here.owner.fetchval("SELECT count(*) FROM device_secret") == 0
+    assert (await boss.get(mistake)).status_code == 404
+
+
+async def north(here: Office) -> str:
+    await here.district("Nord")
+    return "Nord"

@@ -1,6 +1,7 @@
 """Takes away what somebody made by mistake; what has been used stays, and says by what."""
 
 from collections.abc import Mapping
+from typing import Literal
 from uuid import UUID
 
 from asyncpg.exceptions import ForeignKeyViolationError
@@ -10,6 +11,9 @@ from gateway.store.homes import InTheWay
 from gateway.store.pool import Connection
 from gateway.store.register.things import KINDS, Name
 from gateway.store.versions import Versions, agree
+
+Taken = Name | Literal["device"]
+"""What may be taken away one at a time."""
 
 _BY: Mapping[str, str] = {
     "home": "it has homes",
@@ -27,9 +31,9 @@ _BY: Mapping[str, str] = {
 
 
 async def take_away(
-    db: Connection, caller: Caller, name: Name, public: UUID, versions: Versions
+    db: Connection, caller: Caller, name: Taken, public: UUID, versions: Versions
 ) -> int:
-    """Delete it, with its name; the inside number that it had. The policies allow no more (0015).
+    """Delete it, with its name; the inside number that it had. The policies allow no more (0018).
 
     Raises LookupError, Stale, and InTheWay for what has been used, or was made by an import.
     """
@@ -52,14 +56,20 @@ async def take_away(
     return row["id"]
 
 
-async def _delete(db: Connection, caller: Caller, name: Name, number: int) -> bool:
+async def _delete(db: Connection, caller: Caller, name: Taken, number: int) -> bool:
     if name == "citizen":  # judged no more
         await db.execute(
             "DELETE FROM deadline WHERE municipality = $1 AND citizen = $2",
             caller.municipality,
             number,
         )
-    if KINDS[name].sealed:
+    if name == "device":  # its key goes with it
+        await db.execute(
+            "DELETE FROM device_secret WHERE municipality = $1 AND device = $2",
+            caller.municipality,
+            number,
+        )
+    elif KINDS[name].sealed:
         await db.execute(
             f"DELETE FROM identity.{name} WHERE municipality = $1 AND {name} = $2",  # noqa: S608 - our own words
             caller.municipality,
