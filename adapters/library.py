@@ -2,11 +2,12 @@
 
 They are made for a program that hears one device for a long time: they remember. Here a parser is
 made anew for every frame, so the same bytes always say the same, whatever was heard before, and
-is told a time that never moves. A library is loaded when the first frame of its family comes: the
-first costs a fifth of a second and 20 MB, since all of them lead to a Bluetooth stack that is
-never started here.
+is told a time that never moves. A library is loaded when the first frame of its family comes, or
+before by `load`: all of them lead to a Bluetooth stack that is never started here, and cost a
+third of a second together and 20 MB.
 """
 
+import contextlib
 import importlib
 import logging
 import zlib
@@ -23,6 +24,8 @@ from adapters.words import Update, observations
 
 _BASE = "-0000-1000-8000-00805f9b34fb"
 _SHORT = 4
+_PARSERS: list[str] = []
+"""Those of all families, noted as each is made."""
 
 
 class Decoder(Protocol):
@@ -51,6 +54,7 @@ def family(
     takes_key: bool = False,
 ) -> Adapter:
     """A family that `parser` ("module:class") reads: a `BluetoothData` of its library."""
+    _PARSERS.append(parser)
 
     def read(frame: Frame, key: bytes | None) -> tuple[Observation, ...]:
         made = _parser(parser)
@@ -70,6 +74,18 @@ def family(
         services=services,
         names=names,
     )
+
+
+def load() -> None:
+    """Load the libraries of all families now; of one that does not load its frames will say why.
+
+    May run in a thread of its own: an import holds up nothing but who needs the same module.
+    """
+    for path in _PARSERS:
+        with contextlib.suppress(Exception):
+            _parser(path)
+    with contextlib.suppress(Exception):
+        _info()
 
 
 def full(uuid: str) -> str:

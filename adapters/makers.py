@@ -7,6 +7,7 @@ again here; its parser is made anew for every frame, since it remembers. What it
 units: they stand in its documentation and in `WORDS`.
 """
 
+import contextlib
 import importlib
 import logging
 from collections.abc import Callable, Mapping
@@ -126,6 +127,12 @@ def _number(kind: Kind, value: float, code: int | None) -> Observation:
     plausible = CATALOGUE[kind].plausible(value)
     quality = Quality.GOOD if plausible else Quality.IMPLAUSIBLE
     return Observation(kind, value, code=code, quality=quality)
+
+
+def load() -> None:
+    """Load the library now; if it does not load, its frames will say why."""
+    with contextlib.suppress(Exception):
+        _parser()
 
 
 @lru_cache(maxsize=1)

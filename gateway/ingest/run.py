@@ -17,6 +17,7 @@ from gateway.ingest.contact import UNSURE, Contacts
 from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
+from gateway.ingest.readers import get_ready, tell_set_aside
 from gateway.ingest.retention import keep_a_week
 from gateway.ingest.room import Room
 from gateway.ingest.spoken import Spoken
@@ -63,7 +64,9 @@ async def run(
 
     Tests give a pipeline or sharing that breaks its promise, or `unsure` seconds (contact.py).
     """
+    tell_set_aside(health)
     async with connect(settings, "ingest") as pool, asyncio.TaskGroup() as group:
+        group.create_task(get_ready())
         urgent = _session(settings, health, "urgent", URGENT)
         bulk = _session(settings, health, "bulk", sharing.topics, sharing)
         teller = _session(settings, health, "config", TOPICS)
