@@ -9,14 +9,14 @@ from gateway.ingest.known import Known
 from gateway.ingest.subscriber import Delivery
 from gateway.store.known import Edge
 from gateway.store.pool import Pool
-from tests.gateway.ingest_home import parts, state
+from tests.gateway.ingest_home import SEAL, parts, state
 
 
 class Counting(Known):
     """Says how many boxes each question was about."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
+        super().__init__(pool, SEAL)
         self.questions: list[int] = []
 
     async def edges(self, names: set[str]) -> Mapping[str, Edge | None]:
