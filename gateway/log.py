@@ -32,6 +32,8 @@ def set_up(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    # it tells each address it asks, and a webhook's may hold a secret
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class _ToStandardError(logging.Handler):
