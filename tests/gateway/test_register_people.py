@@ -8,6 +8,8 @@ import httpx2
 import pytest
 
 from deploy.runtime.services import OneDatabase
+from gateway.store.asking import NotAllowed, asking
+from gateway.store.sessions import caller_by_key
 from tests.gateway.office import Office, office
 
 
@@ -115,6 +117,35 @@ async def test_the_database_lets_nobody_leave_for_one_who_is_confined(here: Offi
     everywhere = await asked(leaving)
 
     assert (confined, everywhere) == ("InsufficientPrivilegeError", "done")
+
+
+async def test_who_is_confined_renames_and_brings_back_nobody_with_a_role_elsewhere(
+    here: Office,
+) -> None:
+    north, south = await district(here, "Nord"), await district(here, "Syd")
+    boss = await here.as_("administrator")
+    local = await here.as_("administrator", districts=["Nord"])
+    anna, bo = await person(boss, "anna"), await person(boss, "bo")
+    await given(boss, anna, "leader", north)
+    await given(boss, bo, "leader", north, south)
+    other = {"name": "En anden", "phone": "+45 87 65 43 21"}
+
+    codes = [
+        (await local.put(path, json=other, headers={"If-Match": "*"})).status_code
+        for path in (anna, bo)
+    ]
+    phones = [(await boss.get(path)).json()["phone"] for path in (anna, bo)]
+    await boss.post(f"{bo}/leave")
+    caller = await caller_by_key(
+        here.pool, await here.key("administrator", districts=["Nord"]), here.clock.now()
+    )
+    assert caller is not None
+    with pytest.raises(NotAllowed):
+        async with asking(here.pool, caller) as db:
+            await db.execute("UPDATE person SET left_on = NULL WHERE login = 'bo'")
+
+    assert codes == [200, 403]
+    assert phones == ["+45 87 65 43 21", "+45 12 34 56 78"]
 
 
 async def test_the_leave_date_ends_everything_at_once(here: Office) -> None:

@@ -186,7 +186,7 @@ async def test_who_is_confined_to_a_district_gives_nothing_wider(here: Office) -
         await here.as_("administrator"),
         await here.as_("administrator", districts=["Nord"]),
     )
-    await sent(boss, "anna;Anna;;leder;;;", "bo;Bo;;leder;Syd;Nat Syd;")
+    await sent(boss, "anna;Anna;;leder;;;", "bo;Bo;;leder;Syd;Nat Syd;", "rie;Rie;;leder;Syd;;")
 
     answer = await sent(
         north,
@@ -196,6 +196,7 @@ async def test_who_is_confined_to_a_district_gives_nothing_wider(here: Office) -
         "ib;Ib;;leder;;Nat Syd;",
         "eva;Eva;;leder;;Aften;",
         "anna;;;tekniker;;;",
+        "rie;Rikke;+45 99 99 99 99;;;;",
     )
 
     assert reasons(answer) == [
@@ -203,6 +204,7 @@ async def test_who_is_confined_to_a_district_gives_nothing_wider(here: Office) -
         ("fratrådt", "kollegaen har rollen uden for dine distrikter"),
         ("distrikt", "»Syd« findes ikke; kendte distrikter: Nord"),
         ("team", "»Nat Syd« findes ikke; kendte hold: Aften, Nat Nord"),
+        ("navn", "kollegaen har rollen uden for dine distrikter"),
     ]
     given = {(row[0], row[2]): row[4] for row in await people(here)}
     assert (given["eva", "leader"], given["anna", "technician"]) == (["Nord"], ["Nord"])

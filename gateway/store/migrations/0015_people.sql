@@ -26,17 +26,27 @@ CREATE POLICY taken ON team_member FOR DELETE TO trygport_api
            AND EXISTS (SELECT FROM team t
                        WHERE t.municipality = team_member.municipality AND t.id = team_member.team));
 
--- Whose leave date is set loses every role, so whoever is confined to some districts may set it only
--- for those who have no role outside them.
+-- Whoever is confined to some districts changes nobody who has a role outside them: neither the leave
+-- date, which ends every role (and whose end brings them back), nor the name and the phone that stand
+-- beside what somebody did in a district that is not the caller's.
+CREATE FUNCTION no_role_elsewhere(number integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT my_districts() IS NULL OR NOT EXISTS (
+        SELECT FROM access a
+        WHERE a.municipality = my_municipality() AND a.person = number
+          AND (a.until IS NULL OR a.until > my_now())
+          AND NOT COALESCE(a.districts <@ my_districts(), false))
+$$;
+COMMENT ON FUNCTION no_role_elsewhere IS 'whether all roles of this person lie in my_districts(); always true for who has every district';
+REVOKE EXECUTE ON FUNCTION no_role_elsewhere FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION no_role_elsewhere TO trygport_api;
 CREATE POLICY lets_leave ON person AS RESTRICTIVE FOR UPDATE TO trygport_api
     USING (true)
-    WITH CHECK (left_on IS NULL OR my_districts() IS NULL
-                OR ((SELECT my_level('access')) = 3
-                    AND NOT EXISTS (
-                        SELECT FROM access a
-                        WHERE a.municipality = person.municipality AND a.person = person.id
-                          AND a.until IS NULL
-                          AND NOT COALESCE(a.districts <@ my_districts(), false))));
+    WITH CHECK (no_role_elsewhere(id)
+                AND (left_on IS NULL OR my_districts() IS NULL OR (SELECT my_level('access')) = 3));
+CREATE POLICY renames ON identity.person AS RESTRICTIVE FOR UPDATE TO trygport_api
+    USING (true)
+    WITH CHECK (no_role_elsewhere(person));
 
 -- ---------------------------------------------------------------- made by mistake
 

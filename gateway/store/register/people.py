@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from asyncpg.exceptions import InsufficientPrivilegeError
+
 from gateway.home import when
 from gateway.store.homes import InTheWay
 from gateway.store.pool import Row
@@ -96,8 +98,11 @@ class _People(Rows[Colleague]):
         if await self.book.read("person_identity", person) is None:
             name = {"name": want.login} | dict(want.identity)
             await self.book.add(want.line, "person_identity", name, row=person)
-        else:
+            return
+        try:
             await self.book.change(want.line, "person_identity", person, want.identity)
+        except InsufficientPrivilegeError as wider:  # the database knows which roles are elsewhere
+            raise Refused(_COLUMN[next(iter(want.identity))], _ELSEWHERE) from wider
 
     async def _refuse_provided(self, want: Colleague, person: int) -> None:
         """At the next sign-in the provider's word would hold again."""
@@ -191,7 +196,7 @@ class _People(Rows[Colleague]):
         if within is not None and (
             had["districts"] is None or not set(had["districts"]) <= set(within)
         ):
-            raise Refused(column, "kollegaen har rollen uden for dine distrikter")
+            raise Refused(column, _ELSEWHERE)
 
     async def _refuse_last(self, column: str, person: int, had: Row) -> None:
         try:
@@ -206,3 +211,4 @@ def _sorted(had: Row) -> list[int] | None:
 
 
 _COLUMN = {"name": "navn", "phone": "telefon"}
+_ELSEWHERE = "kollegaen har rollen uden for dine distrikter"
