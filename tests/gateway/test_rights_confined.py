@@ -57,3 +57,42 @@ async def test_what_one_has_may_be_given_and_never_widened(here: Office) -> None
         with pytest.raises(NotAllowed):
             async with asking(here.pool, caller) as db:
                 await db.execute("UPDATE access SET districts = $1", wider)
+
+
+async def test_nobody_makes_a_key_that_acts_as_a_colleague(here: Office) -> None:
+    caller, nord, _ = await confined(here)
+    await here.login("bo", "staff", districts=["Nord"])
+    access = await here.owner.fetchval(
+        "SELECT id FROM access WHERE role = 'staff' AND person <> $1", caller.person
+    )
+
+    with pytest.raises(NotAllowed):
+        async with asking(here.pool, caller) as db:
+            await db.execute(
+                "INSERT INTO api_key (municipality, access, hash, districts, expires) "
+                "VALUES ($1, $2, 'abc', $3, $4)",
+                caller.municipality,
+                access,
+                [nord],
+                here.clock.now(),
+            )
+
+
+async def test_whether_another_municipalitys_device_has_spoken_is_told_to_nobody(
+    here: Office,
+) -> None:
+    caller, _, _ = await confined(here)
+    spoke, quiet = await here.device(within="Odense"), await here.device(within="Odense")
+    await here.owner.execute(
+        "INSERT INTO observation VALUES ($1, 1, $2, $2, 0, 1.0, NULL, 0, 1)",
+        spoke["id"],
+        here.clock.now(),
+    )
+
+    async with asking(here.pool, caller) as db:
+        told = [
+            await db.fetchval("SELECT never_used('device', $1)", one["id"])
+            for one in (spoke, quiet)
+        ]
+
+    assert told[0] == told[1]

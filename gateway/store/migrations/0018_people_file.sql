@@ -80,7 +80,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
             WHERE x.municipality = my_municipality() AND number = ANY (x.districts))
         WHEN 'device' THEN NOT EXISTS (
             SELECT FROM placement x WHERE x.municipality = my_municipality() AND x.device = number)
-            AND NOT EXISTS (SELECT FROM observation x WHERE x.device = number)
+            AND NOT EXISTS (
+            SELECT FROM device d JOIN observation x ON x.device = d.id
+            WHERE d.municipality = my_municipality() AND d.id = number)
             AND NOT EXISTS (
             SELECT FROM unplaced_call x WHERE x.municipality = my_municipality() AND x.device = number)
             AND NOT EXISTS (
