@@ -26,13 +26,13 @@ _log = log.get(__name__)
 
 
 async def announce(pool: Pool, settings: Settings, clock: Clock) -> None:
-    """Print a new link while nobody administers, however long the database keeps us waiting.
+    """Print a new link in an empty system, however long the database keeps us waiting.
 
     On standard output and not in the log, which is sent to other machines, and kept.
     """
     while True:
         try:
-            secret = await beginning.new_link(pool, clock.now())
+            secret = await beginning.first_link(pool, clock.now())
         except DatabaseDown:
             await asyncio.sleep(_AGAIN)
         else:

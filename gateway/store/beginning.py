@@ -127,16 +127,24 @@ class Example:
     box: str
 
 
-async def new_link(db: Connection | Pool, now: datetime) -> str | None:
+async def first_link(pool: Pool, now: datetime) -> str | None:
+    """As new_link, for a gateway that starts: None too where there are people already."""
+    return await _offered(pool, "SELECT offer_first_beginning($1, $2, $3)", now)
+
+
+async def new_link(db: Connection, now: datetime) -> str | None:
     """The secret of a new link, and the end of the old one; None where somebody administers.
 
-    None too while the schema is older than this: `gateway migrate` comes first.
+    For the owner, by hand. None too while the schema is older than this: `gateway migrate` comes
+    first.
     """
+    return await _offered(db, "SELECT offer_beginning($1, $2, $3)", now)
+
+
+async def _offered(db: Connection | Pool, offer: str, now: datetime) -> str | None:
     secret = new_secret()
     try:
-        offered = await db.fetchval(
-            "SELECT offer_beginning($1, $2, $3)", digest(secret), now, now + LINK_LIFE
-        )
+        offered = await db.fetchval(offer, digest(secret), now, now + LINK_LIFE)
     except UndefinedFunctionError:
         return None
     return secret if offered else None

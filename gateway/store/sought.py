@@ -21,11 +21,10 @@ MOST, PERIOD = 10, timedelta(hours=1)
 
 
 class NobodyMeant(Exception):
-    """No citizen of the municipality has that name at that address."""
+    """No citizen of the municipality has that name at that address, or more than one.
 
-
-class SeveralMeant(Exception):
-    """More than one fits: the whole name is needed."""
+    One answer for both: else a family's name would be told without anybody being opened.
+    """
 
 
 class SoughtTooOften(Exception):
@@ -45,13 +44,11 @@ async def open_sought(
 ) -> Emergency:
     """Open the one citizen of that name at that address, for an hour, with this reason.
 
-    Raises NobodyMeant, SeveralMeant, SoughtTooOften, SeenAnyway; LookupError for who may open none.
+    Raises NobodyMeant, SoughtTooOften, SeenAnyway; LookupError for who may open none.
     """
     found = await asyncio.to_thread(_meant, caller, await _all(pool, caller), name, address)
-    if not found:
+    if len(found) != 1:
         raise NobodyMeant
-    if len(found) > 1:
-        raise SeveralMeant
     (row,) = found
     async with asking(pool, caller) as db:
         seen = await db.fetchval(

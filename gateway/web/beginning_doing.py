@@ -91,18 +91,18 @@ async def add_team(door: Door, caller: Caller, sent: House) -> None:
 async def colleague(door: Door, caller: Caller, sent: House) -> Given:
     """A colleague in a role, whose first password is told once."""
     roles: Mapping[str, Role] = {one: one for one in GIVEN_ROLES}
-    role = roles.get(sent.role)
+    role, where = roles.get(sent.role), chosen(sent.district)
     refuse(
         {
             "name": text_error(sent.name, needed="Skriv kollegaens navn."),
             "login": login_error(sent.login),
             "role": "" if role else "Vælg en rolle.",
+            "district": "" if where or not sent.district else "Vælg et distrikt.",
         }
     )
     assert role is not None  # noqa: S101 - refused above
     password, login = new_secret(_PASSWORD), known_as(sent.login)
     factor = new_totp_secret() if door.beginning.needs_code else None
-    where = chosen(sent.district)
     kept = Password(await hash_password(password), factor)
     try:
         async with asking(door.pool, caller) as db:

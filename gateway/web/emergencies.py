@@ -31,10 +31,9 @@ _MOST, _MOST_ALERTS = 100, 200
 _LONGEST_REASON = 1000
 _TOO_SHORT = f"Skriv mindst {store.SHORTEST_REASON} tegn: lederen læser det bagefter."
 NOBODY = (
-    "Ingen borger i kommunen har det navn på den adresse. Spørg igen om stavning og husnummer. "
-    "Søgningen er noteret."
+    "Der er ikke netop én borger i kommunen med det navn på den adresse. Skriv hele navnet, og "
+    "spørg igen om stavning og husnummer. Søgningen er noteret."
 )
-SEVERAL = "Flere borgere passer. Skriv hele navnet, også fornavnet."
 TOO_OFTEN = (
     f"Du har søgt {sought.MOST} gange på en time. Vent, eller lad en kollega i borgerens distrikt "
     "eller en leder se efter."
@@ -145,8 +144,6 @@ class _Emergencies:
             )
         except sought.NobodyMeant:
             message, status = NOBODY, HTTPStatus.NOT_FOUND
-        except sought.SeveralMeant:
-            message, status = SEVERAL, HTTPStatus.CONFLICT
         except sought.SoughtTooOften:
             message, status = TOO_OFTEN, HTTPStatus.TOO_MANY_REQUESTS
         except sought.SeenAnyway:

@@ -38,7 +38,7 @@ async def empty(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[O
 
 
 async def link(here: Office) -> str:
-    made = await beginning.new_link(here.pool, here.clock.now())
+    made = await beginning.first_link(here.pool, here.clock.now())
     assert made is not None
     return made
 
@@ -219,17 +219,20 @@ async def test_where_somebody_administers_there_is_no_link(empty: Office) -> Non
     await empty.login("anna", "administrator")
 
     assert (await empty.client().get("/begynd", params={"kode": code})).status_code == GONE
-    assert await beginning.new_link(empty.pool, empty.clock.now()) is None
+    assert await beginning.new_link(empty.owner, empty.clock.now()) is None
     assert await empty.owner.fetchval("SELECT count(*) FROM beginning") == 0
 
 
-async def test_when_the_last_administrator_has_left_there_is_a_link_again(empty: Office) -> None:
+async def test_when_the_last_administrator_has_left_a_link_comes_by_hand_alone(
+    empty: Office,
+) -> None:
     await empty.login("anna", "administrator")
     await empty.owner.execute(
         "UPDATE person SET left_on = $1", empty.clock.now() - timedelta(minutes=1)
     )
 
-    assert await beginning.new_link(empty.pool, empty.clock.now()) is not None
+    assert await beginning.first_link(empty.pool, empty.clock.now()) is None
+    assert await beginning.new_link(empty.owner, empty.clock.now()) is not None
 
 
 async def test_the_link_is_printed_at_the_start_and_its_code_stands_nowhere_else(

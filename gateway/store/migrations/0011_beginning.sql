@@ -33,6 +33,20 @@ END
 $$;
 COMMENT ON FUNCTION offer_beginning IS 'a new link, and the end of every older one; false where there is an administrator';
 
+CREATE FUNCTION offer_first_beginning(secret bytea, at timestamptz, end_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM person) THEN
+        RETURN offer_beginning(secret, at, end_at);
+    END IF;
+    IF has_administrator(at) THEN
+        DELETE FROM beginning;
+    END IF;
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION offer_first_beginning IS 'the same for a gateway that starts, in an empty system alone: whoever reads what it prints takes over nobody''s register';
+
 CREATE FUNCTION beginning_opens(secret bytea, at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT EXISTS (SELECT FROM beginning b WHERE b.hash = secret AND b.expires > at)
@@ -126,7 +140,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 $$;
 COMMENT ON FUNCTION how_far IS 'counts of the whole municipality for who sets it up, also of what their role does not read (alerts)';
 
-REVOKE EXECUTE ON FUNCTION has_administrator, offer_beginning, beginning_opens, begin_here,
-    give_password, how_far FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION offer_beginning, beginning_opens, begin_here, give_password, how_far
+REVOKE EXECUTE ON FUNCTION has_administrator, offer_beginning, offer_first_beginning, beginning_opens,
+    begin_here, give_password, how_far FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION offer_first_beginning, beginning_opens, begin_here, give_password, how_far
     TO trygport_api;
