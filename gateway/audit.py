@@ -48,7 +48,9 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 await _person(db, arguments.login, arguments.most)
     except chain.Broken as broken:
         return _refuse(f"NOT Ok ({broken.kind}): {broken}")
-    except (Refused, UnreadableHeads, OSError) as refused:
+    except OSError as error:
+        return _refuse(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+    except (Refused, UnreadableHeads) as refused:
         return _refuse(str(refused))
     return _OK
 

@@ -169,7 +169,7 @@ def _line(words: list[str], number: int) -> tuple[str, bytes]:
 
 def _read(path: Path) -> Seal:
     try:
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="ascii", errors="replace") as file:
             return parse(file.read(_LARGEST_FILE))
     except OSError as error:
         raise BadSetting(f"GATEWAY_IDENTITY_KEY: {path}: {error.strerror}") from error

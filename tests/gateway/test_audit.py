@@ -83,13 +83,14 @@ async def test_verify_names_the_first_fault(
 
 @pytest.mark.parametrize("content", [None, '{"municipality": "x"}\n', "[]}\n"])
 async def test_heads_that_cannot_be_read_are_no_ok(
-    here: Office, tmp_path: Path, content: str | None
+    here: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
 ) -> None:
     await log(here, 1)
     if content is not None:
         (tmp_path / "heads").write_text(content)
 
     assert await audit("verify", "--heads", str(tmp_path / "heads")) == 1
+    assert f"gateway audit: {tmp_path / 'heads'}: " in capsys.readouterr().err
 
 
 async def test_who_looked_at_this_citizen_and_at_whom_this_person_looked(

@@ -114,5 +114,8 @@ def test_production_does_not_go_without_a_key(tmp_path: Path) -> None:
         of_settings(Settings())
     with pytest.raises(BadSetting, match=r"GATEWAY_IDENTITY_KEY: .*No such file"):
         of_settings(Settings(identity_key=tmp_path / "nothing"))
+    (tmp_path / "danish").write_text("nøgle æ\n")
+    with pytest.raises(BadSetting, match=r"danish: line 1: not an id and a key"):
+        of_settings(Settings(identity_key=tmp_path / "danish"))
 
     assert of_settings(Settings(production=False)).current == "development"
