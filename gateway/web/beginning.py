@@ -81,10 +81,13 @@ class _Begin:
         """The link was opened: its code leaves the address bar and the history at once."""
         if refused := await self._refused(request, code):
             return refused
+        kept = self._kept(request)
+        if kept.code != code:  # a second tab goes on with the picture and the word of the first
+            kept = Kept(code, new_totp_secret())
         out = RedirectResponse(PATH, HTTPStatus.SEE_OTHER)
         out.set_cookie(
             self._door.beginning.cookie(request),
-            Kept(code, new_totp_secret()).text,
+            kept.text,
             max_age=_COOKIE_LIFE,
             secure=over_tls(request),
             httponly=True,

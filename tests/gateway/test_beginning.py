@@ -120,6 +120,15 @@ async def test_production_asks_for_the_phones_code_and_takes_it_once(
         assert fresh.status_code == HTTPStatus.SEE_OTHER
 
 
+async def test_a_form_still_opens_when_the_link_is_opened_in_a_second_tab(empty: Office) -> None:
+    code = await link(empty)
+    browser, page = await opened(empty, code)
+
+    await browser.get("/begynd", params={"kode": code})
+
+    assert (await sent(browser, page)).status_code == HTTPStatus.SEE_OTHER
+
+
 async def test_of_two_who_use_the_link_at_once_one_wins_and_the_other_is_told(
     empty: Office,
 ) -> None:
