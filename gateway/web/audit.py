@@ -17,6 +17,7 @@ from gateway.web.deeds import WHAT
 from gateway.web.door import Door
 from gateway.web.menu import menu
 from gateway.web.pages import ZONE, rendered
+from gateway.web.words import ROLE as ROLE_WORDS
 
 PATH = "/hvem-har-set"
 _MOST = 200
@@ -24,16 +25,7 @@ _LONGEST = 200
 NONE = "-"
 NOBODY = "Der er intet at vise dig her."
 
-ROLE: Mapping[str, str] = {
-    "staff": "Plejepersonale",
-    "planner": "Planlægger",
-    "technician": "Tekniker",
-    "clinical_owner": "Fagligt ansvarlig",
-    "leader": "Leder",
-    "auditor": "Revisor",
-    "administrator": "Administrator",
-    "robot": "Program",
-}
+ROLE: Mapping[str, str] = {role: word.capitalize() for role, word in ROLE_WORDS.items()}
 
 PURPOSE: Mapping[str, str] = {
     "care": "Pleje og omsorg",

@@ -32,10 +32,10 @@ NEXT: Mapping[Step, str] = {
 }
 
 GIVEN_ROLES: Mapping[Role, str] = {
-    "staff": "Medarbejder: ser og tager alarmer",
+    "staff": "Plejepersonale: ser og tager alarmer",
     "planner": "Planlægger: registrerer borgere og enheder",
     "technician": "Tekniker: bokse og enheder, ingen navne",
-    "clinical_owner": "Sundhedsfaglig ansvarlig",
+    "clinical_owner": "Fagligt ansvarlig",
     "leader": "Leder",
     "auditor": "Revisor",
     "administrator": "Administrator",

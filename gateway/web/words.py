@@ -60,10 +60,10 @@ FOUND: Mapping[str, str] = {"holds": "gælder", "unknown": "det vides ikke", "en
 
 WRONG_LOGIN = "Brugernavn, adgangskode og engangskode passer ikke sammen."
 ROLE: Mapping[Role, str] = {
-    "staff": "medarbejder",
+    "staff": "plejepersonale",
     "planner": "planlægger",
     "technician": "tekniker",
-    "clinical_owner": "sundhedsfaglig ansvarlig",
+    "clinical_owner": "fagligt ansvarlig",
     "leader": "leder",
     "auditor": "revisor",
     "administrator": "administrator",

@@ -175,7 +175,7 @@ async def test_a_leader_follows_it_up_on_the_same_page_once(here: Desk) -> None:
     status, done = await leader.sends(page, action, text="Talt med Anna, det var rigtigt")
     twice, _ = await leader.sends(page, action, text="Talt med Anna en gang til")
 
-    assert f"af {anna.login} (medarbejder)" in page.text
+    assert f"af {anna.login} (plejepersonale)" in page.text
     assert SAID["reason"] in page.text
     assert "name" not in [one.get("name") for one in page.all("input")]  # leaders open nobody
     assert (short, status, twice) == (422, 200, 409)

@@ -38,7 +38,7 @@ async def test_people_are_shown_it_in_danish(here: Office) -> None:
     assert page.status_code == 200
     assert all(name in page.text for name in CLASS.values())
     assert page.text.count("<td") == len(ROLES) * len(CLASSES)
-    assert "Du handler som medarbejder." in page.text
+    assert "Du handler som plejepersonale." in page.text
 
 
 def test_a_planner_sees_workload_not_pulse_and_a_technician_signal_not_names() -> None:

@@ -101,9 +101,9 @@ async def test_the_page_shows_the_roles_and_changes_between_them(here: Office) -
     data = {"role": "technician", "csrf": await word(browser)}
     answer = await browser.post("/konto/role", data=data, follow_redirects=True)
 
-    assert "medarbejder, Nord \N{EN DASH} <strong>din rolle nu</strong>" in before
+    assert "plejepersonale, Nord \N{EN DASH} <strong>din rolle nu</strong>" in before
     assert "tekniker, hele kommunen \N{EN DASH} <strong>din rolle nu</strong>" in answer.text
-    assert "Skift til medarbejder" in answer.text
+    assert "Skift til plejepersonale" in answer.text
 
 
 async def test_a_role_that_has_ended_opens_nothing_though_the_person_stays(here: Office) -> None:

@@ -16,8 +16,6 @@ STAFF_ROLES: Mapping[str, Role] = {
     "leder": "leader",
     "revisor": "auditor",
     "administrator": "administrator",
-    "medarbejder": "staff",
-    "sundhedsfaglig ansvarlig": "clinical_owner",
 }
 """What a colleague is, by the words of the screens; a program is given a key and no row."""
 
