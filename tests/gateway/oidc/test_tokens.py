@@ -1,45 +1,20 @@
 """What a provider's token must be: each way in which it is wrong is refused, with its reason."""
 
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from deploy.runtime.services import OneDatabase
 from tests.gateway.office import Office
 from tests.gateway.provided import (
     NURSE,
     Provided,
-    office_at,
-    provider,
     refused,
     said,
     signed_in,
 )
 
 pytestmark = pytest.mark.slow  # the provider is a process, which must start first
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provided]:
-    with provider(tmp_path_factory.mktemp("provider")) as started:
-        yield started
-
-
-@pytest.fixture
-async def there(process: Provided) -> Provided:
-    await process.world(claims=NURSE)
-    return process
-
-
-@pytest.fixture
-async def here(
-    there: Provided, fresh_database: OneDatabase, tmp_path: Path
-) -> AsyncGenerator[Office]:
-    async with office_at(there, fresh_database, tmp_path) as made:
-        yield made
 
 
 async def test_a_token_for_another_sign_in_is_refused(

@@ -1,7 +1,6 @@
 """Signing in by the municipality's provider: a real one comes in, each forged answer stays out."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import httpx2
@@ -17,32 +16,10 @@ from tests.gateway.provided import (
     is_in,
     left,
     mapped,
-    office_at,
-    provider,
     signed_in,
 )
 
 pytestmark = pytest.mark.slow  # the provider is a process, which must start first
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provided]:
-    with provider(tmp_path_factory.mktemp("provider")) as started:
-        yield started
-
-
-@pytest.fixture
-async def there(process: Provided) -> Provided:
-    await process.world(claims=NURSE)
-    return process
-
-
-@pytest.fixture
-async def here(
-    there: Provided, fresh_database: OneDatabase, tmp_path: Path
-) -> AsyncGenerator[Office]:
-    async with office_at(there, fresh_database, tmp_path) as made:
-        yield made
 
 
 async def test_who_the_provider_knows_comes_in_with_the_roles_of_the_table(here: Office) -> None:
