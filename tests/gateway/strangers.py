@@ -53,19 +53,9 @@ async def place(here: Office, *, within: str, district: str, name: str) -> Place
     alert = await here.alert(flat, reason=f"Trykket hos {name}")
     device = await here.device(within=within)
     box = f"box-{name.lower()}"
-    municipality = flat.municipality
-    placement = await here.owner.fetchrow(
-        'INSERT INTO placement (municipality, device, citizen, role, room, "from") '
-        "VALUES ($1, $2, $3, 'dispenser', $4, $5) RETURNING id, public",
-        municipality,
-        device["id"],
-        flat.citizen,
-        f"Stue {name}",
-        here.clock.now(),
-    )
-    assert placement is not None
+    placement = await _dispenser(here, flat, device["id"], room=f"Stue {name}")
     words = {
-        "m": municipality,
+        "m": flat.municipality,
         "district": flat.district,
         "citizen": flat.citizen,
         "device": device["id"],
@@ -77,16 +67,7 @@ async def place(here: Office, *, within: str, district: str, name: str) -> Place
     }
     await here.owner.execute(Template(_ONE_OF_EVERYTHING).substitute(words))
     ids = {
-        "imports": await here.owner.fetchval(
-            "SELECT public FROM import WHERE municipality = $1 AND digest = $2",
-            municipality,
-            box.encode(),
-        ),
-        "teams": await here.owner.fetchval(
-            "SELECT public FROM team WHERE municipality = $1 AND name = $2",
-            municipality,
-            f"Hold {box}",
-        ),
+        **await _of_the_box(here, flat.municipality, box),
         "alerts": alert,
         "devices": device["public"],
         "placements": placement["public"],
@@ -95,9 +76,40 @@ async def place(here: Office, *, within: str, district: str, name: str) -> Place
     }
     marks = [str(each) for each in ids.values()]
     ids["people"] = await here.owner.fetchval(  # no mark: of colleagues one is told (below)
-        "SELECT public FROM person WHERE municipality = $1 ORDER BY id LIMIT 1", municipality
+        "SELECT public FROM person WHERE municipality = $1 ORDER BY id LIMIT 1", flat.municipality
     )
     return Place(flat=flat, district=district, ids=ids, marks=[*marks, name, box])
+
+
+async def _dispenser(here: Office, flat: Flat, device: int, *, room: str) -> Row:
+    """The placement's number and id."""
+    placed = await here.owner.fetchrow(
+        'INSERT INTO placement (municipality, device, citizen, role, room, "from") '
+        "VALUES ($1, $2, $3, 'dispenser', $4, $5) RETURNING id, public",
+        flat.municipality,
+        device,
+        flat.citizen,
+        room,
+        here.clock.now(),
+    )
+    assert placed is not None
+    return placed
+
+
+async def _of_the_box(here: Office, municipality: int, box: str) -> dict[str, UUID]:
+    """The ids of the import and the team that are called after the box."""
+    asked = (
+        (
+            "imports",
+            "SELECT public FROM import WHERE municipality = $1 AND digest = $2",
+            box.encode(),
+        ),
+        ("teams", "SELECT public FROM team WHERE municipality = $1 AND name = $2", f"Hold {box}"),
+    )
+    return {
+        name: await here.owner.fetchval(query, municipality, known_by)
+        for name, query, known_by in asked
+    }
 
 
 _ONE_OF_EVERYTHING = """

@@ -267,8 +267,9 @@ async def test_a_route_of_a_citizens_data_leaves_a_row(scene: Scene, way: str) -
         assert whose == ({new} if ask.of_citizen else {None}), way
 
 
-async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask) -> int:
-    names = {
+async def names_for(scene: Scene, ask: Ask) -> dict[str, Any]:
+    """What stands in the address and the body of what is asked, made first where it is missing."""
+    names: dict[str, Any] = {
         "alert": scene.alert,
         "device": scene.device,
         "spare": scene.spare,
@@ -293,6 +294,11 @@ async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask)
     if "{emergency}" in ask.path:
         staff, wanted = await scene.as_("staff"), {**EMERGENCY, "citizen": str(names["citizen"])}
         names["emergency"] = (await staff.post("/emergencies", json=wanted)).json()["id"]
+    return names
+
+
+async def asked(scene: Scene, client: httpx2.AsyncClient, method: str, ask: Ask) -> int:
+    names = await names_for(scene, ask)
     path = ask.path.format(**names)
     if path == "/stream":
         return await opened(client, path)

@@ -11,7 +11,7 @@ import pytest
 from deploy.runtime.services import OneDatabase
 from gateway import beginning
 from gateway.settings import Settings
-from tests.gateway.office import Office, office
+from tests.gateway.office import Flat, Office, office
 
 pytestmark = pytest.mark.timeout(120)  # whoever comes first starts the database
 
@@ -44,6 +44,13 @@ class Shell:
         code, said = await self.begin("--json")
         return code, json.loads(said)
 
+    async def missing(self) -> tuple[str, str]:
+        """The first step that is not done, and the next command."""
+        code, told = await self.json()
+        assert (code, told["link"]) == (1, None)
+        (one,) = told["municipalities"]
+        return one["missing"], one["next"]
+
 
 @pytest.fixture
 def shell(fresh_database: OneDatabase, capsys: pytest.CaptureFixture[str]) -> Shell:
@@ -62,39 +69,56 @@ async def test_an_empty_system_is_told_the_link_and_the_command(shell: Shell) ->
 
 async def test_each_step_that_is_taken_leads_to_the_next(here: Office, shell: Shell) -> None:
     await here.login("anna", "administrator")
-    steps: list[tuple[str, str]] = []
-
-    async def missing() -> None:
-        code, told = await shell.json()
-        assert code == 1
-        assert told["link"] is None
-        (one,) = told["municipalities"]
-        steps.append((one["missing"], one["next"]))
-
-    await missing()
+    steps = [await shell.missing()]
     await shell.begin("--district", "Nord")
-    await missing()
+    steps.append(await shell.missing())
     await shell.begin("--district", "Nord", "--team", "Aften")
-    await missing()
+    steps.append(await shell.missing())
     await here.login("bo", "staff", districts=["Nord"])
-    await missing()
+    steps.append(await shell.missing())
     flat = await here.flat()
-    await missing()
-    box = await here.owner.fetchval(
-        "INSERT INTO edge (municipality, name, home) VALUES ($1, 'box-1', $2) RETURNING id",
+    steps.append(await shell.missing())
+    for done in (_box, _joined, _heard, _placed, _called):
+        await done(here, flat)
+        steps.append(await shell.missing())
+
+    assert " ".join(step for step, _ in steps) == (
+        "districts team people citizen box box box device alert alert"
+    )
+    assert f"gateway edges add --home {flat.home_public}" in steps[4][1]
+    assert "edge join CODE" in steps[5][1]
+    assert "edge run" in steps[6][1]
+    assert str(flat.citizen_public) in steps[7][1]
+    assert "Tag alarmen" in steps[9][1]
+    await here.owner.execute("UPDATE alert SET state = 'taken'")
+    code, said = await shell.begin()
+    assert (code, "everything is there" in said) == (0, True)
+
+
+async def _box(here: Office, flat: Flat) -> None:
+    await here.owner.execute(
+        "INSERT INTO edge (municipality, name, home) VALUES ($1, 'box-1', $2)",
         flat.municipality,
         flat.home,
     )
-    await missing()
-    await here.owner.execute("UPDATE edge SET joined = $1", here.clock.now())
-    await missing()
+
+
+async def _joined(here: Office, flat: Flat) -> None:
     await here.owner.execute(
-        'INSERT INTO contact (municipality, edge, "from") VALUES ($1, $2, $3)',
-        flat.municipality,
-        box,
-        here.clock.now(),
+        "UPDATE edge SET joined = $1 WHERE home = $2", here.clock.now(), flat.home
     )
-    await missing()
+
+
+async def _heard(here: Office, flat: Flat) -> None:
+    await here.owner.execute(
+        'INSERT INTO contact (municipality, edge, "from") '
+        "SELECT municipality, id, $1 FROM edge WHERE home = $2",
+        here.clock.now(),
+        flat.home,
+    )
+
+
+async def _placed(here: Office, flat: Flat) -> None:
     device = await here.device()
     await here.owner.execute(
         'INSERT INTO placement (municipality, device, citizen, role, room, "from") '
@@ -104,31 +128,10 @@ async def test_each_step_that_is_taken_leads_to_the_next(here: Office, shell: Sh
         flat.citizen,
         here.clock.now(),
     )
-    await missing()
-    await here.alert(flat)
-    await missing()
 
-    assert [step for step, _ in steps] == [
-        "districts",
-        "team",
-        "people",
-        "citizen",
-        "box",
-        "box",
-        "box",
-        "device",
-        "alert",
-        "alert",
-    ]
-    assert f"gateway edges add --home {flat.home_public}" in steps[4][1]
-    assert "edge join CODE" in steps[5][1]
-    assert "edge run" in steps[6][1]
-    assert str(flat.citizen_public) in steps[7][1]
-    assert "Tag alarmen" in steps[9][1]
-    await here.owner.execute("UPDATE alert SET state = 'taken'")
-    code, said = await shell.begin()
-    assert code == 0
-    assert "everything is there" in said
+
+async def _called(here: Office, flat: Flat) -> None:
+    await here.alert(flat)
 
 
 async def test_a_team_without_a_district_and_an_unknown_municipality_are_refused(
