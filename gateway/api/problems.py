@@ -206,9 +206,10 @@ def _problem(_request: Request, error: Exception) -> Response:
 
 
 def _not_signed_in(request: Request, error: Exception) -> Response:
-    """A person at a page is shown the door; a program is told."""
+    """A person at a page is shown the door, and told what became of a form; a program is told."""
     if _asks_for_a_page(request):
-        return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        place = "/login" if request.method in {"GET", "HEAD"} else "/login?unsaved=true"
+        return RedirectResponse(place, HTTPStatus.SEE_OTHER)
     return _problem(request, error)
 
 

@@ -1,13 +1,14 @@
 """From a cookie or a key to the caller: before that nothing is visible."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from gateway.store.asking import asking
+from gateway.store.asking import asking, say
 from gateway.store.caller import Caller, Role
+from gateway.store.looks import changed
 from gateway.store.pool import Pool, Row
 from gateway.store.secrets import digest, new_secret
 
@@ -248,14 +249,9 @@ async def act_as(pool: Pool, caller: Caller, role: Role, now: datetime) -> str |
             now,
         )
         if moved is not None:
-            await db.execute(
-                "INSERT INTO access_log (municipality, at, person, role, what) "
-                "VALUES ($1, $2, $3, $4, 'role.changed')",
-                caller.municipality,
-                now,
-                caller.person,
-                role,
-            )
+            acting = replace(caller, access=moved, role=role)
+            await say(db, acting)
+            await changed(db, acting, "role.changed", None, now)
     return None if moved is None else cookie
 
 

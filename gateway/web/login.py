@@ -10,7 +10,7 @@ from gateway.web.account import add_account
 from gateway.web.cookies import let_in, over_tls
 from gateway.web.door import Door
 from gateway.web.pages import rendered
-from gateway.web.words import PROVIDER_REFUSED, WRONG_LOGIN, wait
+from gateway.web.words import PROVIDER_REFUSED, UNSAVED, WRONG_LOGIN, wait
 
 _LONGEST = 200
 _LONGEST_BACK = 4096
@@ -21,8 +21,8 @@ def add_login(router: APIRouter, door: Door) -> None:
     """The pages that need no session, and the one about one's own."""
 
     @router.get("/login")
-    async def ask() -> Response:
-        return _asked(door)
+    async def ask(*, unsaved: bool = False) -> Response:
+        return _asked(door, message=UNSAVED if unsaved else "")
 
     @router.post("/login")
     async def enter(

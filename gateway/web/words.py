@@ -59,6 +59,7 @@ FOUND: Mapping[str, str] = {"holds": "gælder", "unknown": "det vides ikke", "en
 """What became of a finding."""
 
 WRONG_LOGIN = "Brugernavn, adgangskode og engangskode passer ikke sammen."
+UNSAVED = "Du var logget ud. Det, du lige sendte, er ikke gemt: log ind, og gør det igen."
 ROLE: Mapping[Role, str] = {
     "staff": "plejepersonale",
     "planner": "planlægger",

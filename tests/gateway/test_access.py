@@ -16,6 +16,7 @@ from deploy.runtime.services import OneDatabase
 from gateway.api.rights import RIGHTS
 from gateway.store.caller import ROLES, Role
 from gateway.web.board import pages
+from gateway.web.words import UNSAVED
 from tests.gateway.office import PASSWORD, Office, office
 
 
@@ -126,6 +127,19 @@ async def signed_in(here: Office, login: str, **more: Any) -> Any:
     answer = await browser.post("/login", data={"login": login, "password": PASSWORD})
     assert answer.status_code == 303
     return browser
+
+
+async def test_who_sends_a_form_after_the_session_ended_is_told_that_nothing_was_saved(
+    here: Office,
+) -> None:
+    await here.login("anna")
+    browser = await signed_in(here, "anna")
+    here.clock.pass_(minutes=65)
+
+    sent = await browser.post("/konto/role", data={"role": "staff"}, follow_redirects=False)
+
+    assert (sent.status_code, sent.headers["location"]) == (303, "/login?unsaved=true")
+    assert UNSAVED in (await browser.get(sent.headers["location"])).text
 
 
 async def test_a_session_ends_when_idle_and_after_a_shift_however_busy(here: Office) -> None:

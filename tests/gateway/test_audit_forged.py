@@ -41,6 +41,22 @@ async def test_nobody_says_which_number_a_row_of_the_log_has(here: Office) -> No
             )
 
 
+async def test_nobody_says_that_they_looked_in_a_role_that_is_not_the_one_they_act_in(
+    here: Office,
+) -> None:
+    caller = await staff(here)
+
+    with pytest.raises(NotAllowed):
+        async with asking(here.pool, caller) as db:
+            await db.execute(
+                "INSERT INTO access_log (municipality, at, person, role, what) "
+                "VALUES ($1, $2, $3, 'administrator', 'alert.seen')",
+                caller.municipality,
+                here.clock.now(),
+                caller.person,
+            )
+
+
 @pytest.mark.parametrize("at", ["infinity", "-infinity"])
 async def test_no_time_without_an_end_stops_the_chain(here: Office, at: str) -> None:
     caller = await staff(here)

@@ -139,3 +139,16 @@ async def test_no_stage_reads_what_it_has_no_use_for(
             with pytest.raises(Exception, match="permission denied"):
                 await pool.fetch(f"SELECT {column} FROM {table}")  # noqa: S608 - our own words
         assert await pool.fetch("SELECT name, home, config_version FROM edge") == []
+
+
+async def test_no_stage_may_make_a_table_even_for_itself(empty: OneDatabase) -> None:
+    await migrate(empty.dsn())
+
+    made = await look(
+        empty.dsn(),
+        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'trygport%' AND "
+        "(has_database_privilege(rolname, current_database(), 'TEMPORARY')"
+        " OR has_schema_privilege(rolname, 'public', 'CREATE'))",
+    )
+
+    assert [row["rolname"] for row in made] == []

@@ -51,6 +51,16 @@ GRANT EXECUTE ON FUNCTION note_looks TO trygport_api;
 REVOKE INSERT ON access_log FROM trygport_api;
 GRANT INSERT (municipality, at, person, role, citizen, what, purpose) ON access_log TO trygport_api;
 ALTER TABLE access_log ADD CONSTRAINT access_log_at CHECK (isfinite(at));
+-- Nor in which role a look was: told of another role, it would be looked for in vain.
+ALTER POLICY made ON access_log
+    WITH CHECK (municipality = my_municipality() AND person = my_person() AND role = my_role());
+
+-- No stage needs a table of its own making: one could only stand before ours in a search path.
+DO $$
+BEGIN
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END
+$$;
 
 ALTER POLICY seen ON citizen
     USING (municipality = (SELECT my_municipality()) AND (SELECT my_right('citizen', 1)) IS NOT NULL
