@@ -59,7 +59,7 @@ _KKM_LENGTH: Final = 15
 class Parser(Protocol):
     """A `bleparser.BleParser`, fresh."""
 
-    def parse_advertisement(  # noqa: PLR0917 - it is theirs
+    def parse_advertisement(  # noqa: PLR0917 - bleparser named its parameters
         self,
         mac: bytes,
         rssi: int,

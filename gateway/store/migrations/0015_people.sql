@@ -50,8 +50,27 @@ CREATE POLICY renames ON identity.person AS RESTRICTIVE FOR UPDATE TO trygport_a
 
 -- ---------------------------------------------------------------- made by mistake
 
+CREATE FUNCTION not_acted(wanted text, number integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE wanted
+        WHEN 'person' THEN NOT EXISTS (
+            SELECT FROM access_log x WHERE x.municipality = my_municipality() AND x.person = number)
+            AND EXISTS (
+            SELECT FROM person x WHERE x.municipality = my_municipality() AND x.id = number
+              AND x.password_hash IS NULL AND x.issuer IS NULL)
+        WHEN 'access' THEN NOT EXISTS (
+            SELECT FROM access a JOIN access_log x
+                ON x.municipality = a.municipality AND x.person = a.person AND x.role = a.role
+            WHERE a.municipality = my_municipality() AND a.id = number)
+        ELSE false END
+$$;
+COMMENT ON FUNCTION not_acted IS 'whether nothing tells of this person, or of this person in this role: the log must go on saying who that was';
+REVOKE EXECUTE ON FUNCTION not_acted FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION not_acted TO trygport_api;
+
 -- Most of what uses a row refers to it, and the reference itself refuses. This says the rest: names
--- go only with whom they name, districts stand in arrays, and an import is undone as one.
+-- go only with whom they name, districts stand in arrays, what a device said lies beside it by its
+-- number or its address, and an import is undone as one.
 CREATE FUNCTION never_used(wanted text, number integer) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT NOT made_by_import(wanted, my_municipality(), number) AND CASE wanted
@@ -68,11 +87,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
             WHERE x.municipality = my_municipality() AND number IN (x.was, x.became))
         WHEN 'person' THEN NOT EXISTS (
             SELECT FROM access x WHERE x.municipality = my_municipality() AND x.person = number)
-            AND NOT EXISTS (
-            SELECT FROM access_log x WHERE x.municipality = my_municipality() AND x.person = number)
-            AND EXISTS (
-            SELECT FROM person x WHERE x.municipality = my_municipality() AND x.id = number
-              AND x.password_hash IS NULL AND x.issuer IS NULL)
+            AND not_acted('person', number)
         WHEN 'district' THEN NOT EXISTS (
             SELECT FROM access x WHERE x.municipality = my_municipality() AND number = ANY (x.districts))
             AND NOT EXISTS (
@@ -80,6 +95,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
             AND NOT EXISTS (
             SELECT FROM oidc_mapping x
             WHERE x.municipality = my_municipality() AND number = ANY (x.districts))
+        WHEN 'device' THEN NOT EXISTS (
+            SELECT FROM placement x WHERE x.municipality = my_municipality() AND x.device = number)
+            AND NOT EXISTS (
+            SELECT FROM device d JOIN observation x ON x.device = d.id
+            WHERE d.municipality = my_municipality() AND d.id = number)
+            AND NOT EXISTS (
+            SELECT FROM unplaced_call x WHERE x.municipality = my_municipality() AND x.device = number)
+            AND NOT EXISTS (
+            SELECT FROM quarantine x JOIN device d
+                ON d.municipality = x.municipality AND d.address = x.device
+            WHERE d.municipality = my_municipality() AND d.id = number AND x.payload IS NOT NULL)
         ELSE true END
 $$;
 COMMENT ON FUNCTION never_used IS 'whether a row that somebody made by mistake may be taken away again, by this caller''s municipality';
