@@ -116,6 +116,26 @@ async def test_a_role_that_has_ended_opens_nothing_though_the_person_stays(here:
     assert (await other.get("/session")).json()["roles"] == [
         {"role": "staff", "districts": ["Nord"]}
     ]
+    assert (await act_as(other, "technician")).status_code == 404
+    assert (await other.get("/session")).json()["role"] == "staff"
+
+
+async def test_what_was_opened_in_an_emergency_in_one_role_is_shut_in_another(
+    here: Office,
+) -> None:
+    south = await here.flat(district="Syd")
+    alert = await here.alert(south)
+    await people.add_role(here.owner, "anna", "clinical_owner", ["Nord"], create=False)
+    browser = await browser_of(here)
+    wanted = {"citizen": str(south.citizen_public), "reason": "Vagten i Syd svarer ikke"}
+    headers = {"X-CSRF-Token": await word(browser)}
+    made = await browser.post("/emergencies", json=wanted, headers=headers)
+    opened = await browser.get(f"/alerts/{alert}")
+
+    await act_as(browser, "clinical_owner")
+
+    assert (made.status_code, opened.status_code) == (201, 200)
+    assert (await browser.get(f"/alerts/{alert}")).status_code == 404
 
 
 async def test_ones_sessions_are_listed_and_ended_one_by_one(here: Office) -> None:
