@@ -13,7 +13,10 @@ import pytest
 
 from deploy.runtime.services import OneDatabase, free_port
 from gateway.store import beginning
+from gateway.store.asking import asking
+from gateway.store.beginning import LINK_LIFE
 from gateway.store.seal import new_line
+from gateway.store.sessions import caller_by_key
 from gateway.store.totp import code_at, step_at
 from gateway.web.board import pages
 from tests.gateway.office import PASSWORD, Office, office
@@ -266,3 +269,32 @@ async def test_the_link_is_printed_at_the_start_and_its_code_stands_nowhere_else
         assert found[1] not in capsys.readouterr().err
         kept = await here.owner.fetchval("SELECT hash FROM beginning")
         assert found[1].encode() not in kept
+
+
+_BEGIN = "SELECT * FROM begin_here(sha256($1::text::bytea), $2, 'Kalundborg', $3)"
+
+
+async def test_the_database_itself_lets_a_link_begin_once_and_for_a_day(empty: Office) -> None:
+    code, now = await link(empty), empty.clock.now()
+
+    assert await empty.pool.fetchrow(_BEGIN, code, now + LINK_LIFE, "late") is None
+    assert await empty.pool.fetchrow(_BEGIN, code, now, "first") is not None
+    await empty.owner.execute("UPDATE person SET left_on = $1", now)
+    assert await empty.pool.fetchrow(_BEGIN, code, now, "again") is None
+
+
+async def test_the_database_itself_changes_nobodys_password(empty: Office) -> None:
+    await empty.login("anna", "administrator")
+    await empty.login("bo", "staff")
+    boss = await caller_by_key(empty.pool, await empty.key("administrator"), empty.clock.now())
+    assert boss is not None
+    before = await empty.owner.fetch("SELECT login, password_hash FROM person ORDER BY login")
+
+    async with asking(empty.pool, boss) as db:
+        given = await db.fetchval(
+            "SELECT give_password(public, 'mine', NULL, 0) FROM person WHERE login = 'bo'"
+        )
+
+    assert given is False
+    after = await empty.owner.fetch("SELECT login, password_hash FROM person ORDER BY login")
+    assert after == before
