@@ -57,6 +57,7 @@ WHAT: Mapping[str, str] = {
     "person.joined_team": "satte en medarbejder i et team",
     "person.left_team": "tog en medarbejder ud af et team",
     "administrator.begun": "blev kommunens første administrator",
+    "role.changed": "skiftede rolle",
     "log.seen": "så denne adgangslog",
     "signed.in": "loggede ind",
     "signed.in.break_glass": "loggede ind med nødkonto",
