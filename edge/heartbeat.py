@@ -15,13 +15,17 @@ EVERY = 300.0
 
 State = Literal["running", "stopped", "lost"]
 Reader = Literal["hearing", "silent", "off", "starting"]
+Mode = Literal["active", "passive"]
 
 
 @dataclass(kw_only=True)
 class Heartbeat:
     """What the box says of itself. `keepalive` is seconds, `config` the version it follows.
 
-    The last will is written at connecting, so the time in it is that of the connection's start.
+    `mode` is how the radio listens, `room_days` for how many days more the spool has room,
+    `path` the way to the gateway that is in use (2: the second), `trouble` what keeps the box
+    from its duty, in one word. The last will is written at connecting, so the time in it is that
+    of the connection's start.
     """
 
     spool: Spool
@@ -30,6 +34,10 @@ class Heartbeat:
     keepalive: int = 60
     config: int = 0
     reader: Reader = "off"
+    mode: Mode | None = None
+    room_days: float | None = None
+    path: Literal[1, 2] = 1
+    trouble: str | None = None
     started: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +62,10 @@ class Heartbeat:
             "epoch": self.spool.epoch,
             "keep_days": self.spool.keep_days,
             "card": cost and asdict(cost),
+            "mode": self.mode,
+            "room_days": self.room_days,
+            "path": self.path,
+            "trouble": self.trouble,
         }
         return json.dumps(said, separators=(",", ":")).encode()
 

@@ -18,6 +18,7 @@ from edge.aside import OWNER, set_box_aside
 from edge.clock import Clock
 from edge.config import CONFIG, ConfigFile
 from edge.disk import SpoolTaken
+from edge.event import Voice
 from edge.heartbeat import Heartbeat
 from edge.heartbeat import Reader as ReaderState
 from edge.identity import BadIdentity, Identity, NotJoined, identity_of
@@ -159,6 +160,7 @@ class _Agent:
         self._spool = spool
         self._config = ConfigFile(settings.home / CONFIG)
         self._unkept = 0
+        self._say = Voice(lambda frame, lane: self._keep((frame,), lane), clock, identity.edge)
         self._beat = Heartbeat(spool=spool, clock=clock, version=_version())
         self._uplink = Uplink(
             spool, identity.link(), clock, heartbeat=self._beat, on_config=self._configured

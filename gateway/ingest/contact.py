@@ -74,6 +74,10 @@ class State(BaseModel):
     epoch: str | None = Field(default=None, max_length=64)
     keep_days: float | None = Field(default=None, ge=0, le=1e6)
     card: CardState | None = None
+    mode: Literal["active", "passive"] | None = None
+    room_days: float | None = Field(default=None, ge=0, le=1e6)
+    path: Literal[1, 2] | None = None
+    trouble: str | None = Field(default=None, pattern=r"^[a-z0-9_.]{1,40}$")
 
 
 @dataclass(frozen=True, slots=True)
