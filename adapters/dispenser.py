@@ -47,6 +47,13 @@ EVENTS: Mapping[int, Kind] = {
     20: Kind.MAINS_RESTORED,
     21: Kind.TEST_EVENT,
     22: Kind.HEARTBEAT,
+    23: Kind.DOSE_TAKEN_EARLY,
+    24: Kind.DOSE_TAKEN_LATE,
+    25: Kind.WITHHELD_DRAWER_FULL,
+    26: Kind.TRAVEL_DOSE_RELEASED,
+    27: Kind.SCHEDULE_MISSING,
+    28: Kind.SCHEDULE_CHANGED,
+    29: Kind.TAMPERED,
 }
 CONFIRMATIONS: Mapping[int, str] = {
     1: "ok_button",
@@ -54,6 +61,14 @@ CONFIRMATIONS: Mapping[int, str] = {
     3: "lid",
     4: "pouch_cut",
     5: "caregiver",
+}
+BLOCKED_BY: Mapping[int, str] = {1: "empty", 2: "pouch_unreadable", 3: "roll_fault"}
+"""Why nothing could be dispensed: the detail of event 8."""
+SKIPPED_BY: Mapping[int, str] = {1: "user", 2: "caregiver"}
+"""Who left a dose out: the detail of event 7."""
+_REASONS: Mapping[int, tuple[str, Mapping[int, str]]] = {
+    7: ("by", SKIPPED_BY),
+    8: ("reason", BLOCKED_BY),
 }
 
 _RECORD = struct.Struct("<IIBBBBHH")
@@ -78,7 +93,7 @@ def read_record(value: bytes, frame: Frame, key: bytes | None = None) -> tuple[O
         return ()
     code = None if slot == _NO_SLOT else slot
     occurred = seconds * 1000 if seconds else None
-    details = _details(confirmation, detail)
+    details = _details(event, confirmation, detail)
     happened = _happened(event, code, occurred, number, details)
     if doses_left == _UNKNOWN_DOSES:
         return (happened,)
@@ -118,12 +133,13 @@ def read_advertisement(
     return (Observation(Kind.HEARTBEAT, float(newest)),)
 
 
-def _details(confirmation: int, detail: int) -> dict[str, str]:
+def _details(event: int, confirmation: int, detail: int) -> dict[str, str]:
     details: dict[str, str] = {}
     if confirmation:
         details["confirmation"] = CONFIRMATIONS.get(confirmation, f"unknown_{confirmation}")
     if detail:
-        details["detail"] = str(detail)
+        name, words = _REASONS.get(event, ("detail", {}))
+        details[name] = words.get(detail, str(detail))
     return details
 
 

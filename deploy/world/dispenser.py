@@ -9,7 +9,7 @@ there is something to fetch. All numbers are little endian.
 import asyncio
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -62,6 +62,13 @@ class Event(IntEnum):
     MAINS_RESTORED = 20
     TEST_EVENT = 21
     HEARTBEAT = 22
+    DOSE_TAKEN_EARLY = 23
+    DOSE_TAKEN_LATE = 24
+    WITHHELD_DRAWER_FULL = 25
+    TRAVEL_DOSE_RELEASED = 26
+    SCHEDULE_MISSING = 27
+    SCHEDULE_CHANGED = 28
+    TAMPER = 29
 
 
 class Confirmation(IntEnum):
@@ -85,6 +92,16 @@ class Record:
     slot: int = NO_SLOT
     confirmation: int = Confirmation.NONE
     doses_left: int = UNKNOWN
+    detail: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event as the inside of a dispenser tells it (`deploy.world.doses`)."""
+
+    event: Event
+    slot: int | None = None
+    confirmation: Confirmation = Confirmation.NONE
     detail: int = 0
 
 
@@ -183,6 +200,14 @@ class Dispenser(Peripheral):
     def error(self, code: int) -> None:
         """The device reports its own error code."""
         self.record(Event.DEVICE_ERROR, detail=code)
+
+    def tell(self, happened: Iterable[Told], *, doses_left: int | None = None) -> None:
+        """Keep a record of each."""
+        if doses_left is not None:
+            self.doses_left = doses_left
+        for one in happened:
+            slot = NO_SLOT if one.slot is None else one.slot
+            self.record(one.event, slot, confirmation=one.confirmation, detail=one.detail)
 
     def record(
         self,

@@ -10,12 +10,18 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from adapters.observation import Kind
 from gateway.home import Dose, DosePlan, clock_time, doses, when
+from gateway.rules.dose_course import DANISH, TAKEN, course
 from gateway.rules.finding import Contact, Finding, Heard, Judgement, Rule, Window, earliest
 
 _EARLY = timedelta(minutes=60)
 _DAY = timedelta(hours=24)
 _LOCAL_DAY = timedelta(hours=25)  # the autumn day
-_SPEAKS = tuple(kind for kind in Kind if Kind.DOSE_DUE <= kind <= Kind.DOSES_LEFT)
+_SPEAKS = tuple(
+    kind
+    for kind in Kind
+    if Kind.DOSE_DUE <= kind <= Kind.DOSES_LEFT
+    or Kind.DOSE_TAKEN_EARLY <= kind <= Kind.SCHEDULE_CHANGED
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,7 @@ def _taken(
         of_placement[dose.placement].append(dose)
     taken: dict[tuple[int, int, datetime], datetime] = {}
     for one in heard:
-        if one.kind is not Kind.DOSE_TAKEN or one.placement is None:
+        if one.kind not in TAKEN or one.placement is None:
             continue
         if one.code is None and not one.dated:
             continue  # some dose was taken some time: it may not speak for the one that is due
@@ -197,11 +203,15 @@ def _limit(dose: Dose, window: Window) -> str:
 
 
 def _device_says(case: _Case, window: Window) -> str:
-    """What the dispenser itself adds: that it saw the same, or that it was silent."""
+    """What the dispenser itself adds: why, that it saw the same, or that it was silent."""
     dose = case.dose
     own = [one for one in case.heard if one.placement == dose.placement]
+    why = DANISH.get(course(dose, own))
+    said = f" {why}" if why else ""
     if any(_confirms(one, dose) for one in own):
-        return " Bekræftet af dispenseren."
+        return f"{said} Bekræftet af dispenseren."
+    if said:
+        return said
     before = [one.occurred for one in own if dose.at - _DAY <= one.occurred <= dose.deadline]
     if not before:
         return " Dispenseren har været tavs i over et døgn."

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakGATTProtocolError
 
+from adapters.dispenser import EVENTS
 from adapters.frame import Frame
 from adapters.observation import Kind, Observation
 from adapters.registry import read
@@ -25,6 +26,7 @@ from deploy.world.dispenser import (
     record_bytes,
     status_bytes,
 )
+from deploy.world.doses import Blocked, Doses, Slot
 from tests.world.radio import settle, until
 
 ADDRESS = "C8:2B:96:00:00:01"
@@ -202,3 +204,42 @@ async def test_a_record_that_nobody_was_told_is_announced_after_the_connection(
         await settle()
 
     assert heard[-1] == (1).to_bytes(4, "little")
+
+
+async def test_the_whole_vocabulary_is_fetched_and_read(dispenser: Dispenser) -> None:
+    for event in Event:
+        dispenser.record(event, slot=1, detail=1)
+
+    records = await fetch(dispenser, first=1)
+
+    kinds = [observed(EVENT, value)[0].kind for value in records]
+    assert len(set(kinds)) == len(Event) == len(EVENTS)
+    assert Kind.UNKNOWN_EVENT not in kinds
+
+
+async def test_a_day_of_doses_is_told_in_order_with_why_one_stayed_inside(
+    dispenser: Dispenser,
+) -> None:
+    day = Doses([Slot(1, time(8)), Slot(2, time(12))], datetime(2026, 3, 1, tzinfo=UTC), store=10)
+    eight, noon = (datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (8, 12))
+    dispenser.tell(day.pass_time(eight))
+    dispenser.tell(day.ask(1, eight))
+    dispenser.tell(day.confirm(1, eight, Confirmation.TILT))
+    day.blocked = Blocked.POUCH
+    dispenser.tell(day.pass_time(noon))
+    dispenser.tell(day.ask(2, noon))
+    dispenser.tell(day.pass_time(noon + timedelta(hours=1)))
+
+    told = [observed(EVENT, value)[0] for value in await fetch(dispenser, first=1)]
+
+    assert [(one.kind.name, one.code) for one in told] == [
+        ("DOSE_DUE", 1),
+        ("DOSE_DISPENSED", 1),
+        ("DOSE_TAKEN", 1),
+        ("DOSE_DUE", 2),
+        ("DISPENSE_BLOCKED", 2),
+        ("DOSE_MISSED", 2),
+        ("DOSE_WITHHELD", 2),
+    ]
+    assert told[2].details == {"confirmation": "tilt"}
+    assert told[4].details == {"reason": "pouch_unreadable"}
