@@ -1,0 +1,71 @@
+"""The rows of one transaction while they are collected: what frames said, and what is in doubt."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from adapters.frame import Frame
+from gateway.ingest.batches import Arrival
+from gateway.store.frames import Detail, Message, Record, UnplacedCall
+from gateway.store.known import Edge
+from gateway.store.quarantine import AsideFrame, Counted
+from gateway.store.streams import Pending
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What a record that the device keeps says: rows only if it was not stored before.
+
+    `frame` is the first frame that brought it; the same record in another says nothing new.
+    """
+
+    frame: Frame
+    rows: list[bytes] = field(default_factory=list[bytes])
+    details: list[Detail] = field(default_factory=list[Detail])
+
+
+@dataclass(slots=True)
+class Part:
+    """What one new range of a stream was about; times in milliseconds since 1970."""
+
+    earliest: int | None = None
+    latest: int | None = None
+    citizens: set[int] = field(default_factory=set[int])
+
+    def at(self, occurred: int) -> None:
+        if self.earliest is None or occurred < self.earliest:
+            self.earliest = occurred
+        if self.latest is None or occurred > self.latest:
+            self.latest = occurred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Something whose citizen is asked for again before the commit: a call, or nobody's so far.
+
+    `homeless` is how the frame of a call is set aside should the box stand where nobody lives.
+    """
+
+    edge: Edge
+    device: int
+    occurred: datetime
+    about: Part
+    homeless: AsideFrame | None
+
+
+class Gathered:
+    """What is to be written in one transaction."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.rows: list[bytes] = []
+        """Observations as `copy` writes and reads them."""
+        self.details: list[Detail] = []
+        self.records: dict[Record, Recorded] = {}
+        self.aside: list[AsideFrame] = []
+        self.counted: Counter[Counted] = Counter()
+        self.doubts: list[Doubt] = []
+        self.unplaced: set[UnplacedCall] = set()
+        self.pending: list[Pending] = []
+        self.waiting: list[Arrival] = []
+        """Batches of streams with too many holes: they get no receipt."""

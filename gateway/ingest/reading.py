@@ -1,0 +1,247 @@
+"""Reads new frames by the adapters into what one transaction gathers."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
+from adapters.frame import Frame, encode_frame
+from adapters.observation import ClockQuality, Kind, Observation
+from adapters.registry import plain, read
+from gateway.ingest import times, unread
+from gateway.ingest.batches import Arrival, SpoiledFrame
+from gateway.ingest.gathered import Doubt, Gathered, Part, Recorded
+from gateway.ingest.known import Picture
+from gateway.store import copy
+from gateway.store.frames import Detail
+from gateway.store.known import Device, Edge
+from gateway.store.quarantine import AsideFrame, Counted
+from gateway.store.ranges import Range
+
+CALLS = frozenset({Kind.BUTTON, Kind.CALL_PRESSED, Kind.CALL_TEST})
+"""What raises an alert also from a device that nobody has placed."""
+
+_REASONS: Mapping[type[UnreadableFrame], str] = {
+    MissingKey: "missing_key",
+    UnknownFormat: "unknown_format",
+}
+
+
+class Reader:
+    """Reads the frames of one batch into a harvest."""
+
+    def __init__(
+        self,
+        harvest: Gathered,
+        arrival: Arrival,
+        edge: Edge,
+        number: int,
+        now_ms: int,
+        *,
+        driven: bool,
+    ) -> None:
+        self._harvest = harvest
+        self._arrival = arrival
+        self._edge = edge
+        self._number = number
+        self._now_ms = now_ms
+        self._driven = driven
+        self._end = copy.arrived(now_ms, number)
+        self._rows = harvest.rows
+
+    def frames(self, part: Range, picture: Picture) -> Part:
+        """Read the frames of one range of sequence numbers."""
+        about, arrival = Part(), self._arrival
+        municipality, start = self._edge.municipality, arrival.batch.first
+        for sequence in range(part[0], part[1] + 1):
+            frame = arrival.frames[sequence - start]
+            if isinstance(frame, SpoiledFrame):
+                self._aside(sequence, "", "not_a_frame", frame.detail, frame.payload)
+            elif (device := picture.devices.get((municipality, frame.device))) is None:
+                self._unknown(frame)
+            elif not self._plain(frame, device, about):
+                self._frame(sequence, frame, device, about)
+        return about
+
+    def _plain(self, frame: Frame, device: Device, about: Part) -> bool:
+        """Take a frame of a placed device that says nothing but readings; False for any other.
+
+        That is nearly all that comes, so its rows are made of pieces that are known already.
+        """
+        if device.key is not None or len(frame.data) != 1 or frame.manufacturer:
+            return False
+        ((uuid, payload),) = frame.data.items()
+        readings = _readings(uuid, payload) if frame.heard == "advertisement" else None
+        if not readings:
+            return False
+        at, clock = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
+        if (whose := device.citizen(at)) is None:
+            return False
+        tail = copy.occurred(at, clock) + self._end
+        for reading in readings:
+            self._rows.append(device.head + reading + tail)
+        about.at(at)
+        about.citizens.add(whose)
+        return True
+
+    def _frame(self, sequence: int, frame: Frame, device: Device, about: Part) -> None:
+        try:
+            observations = read(frame, key=device.key)
+        except UnreadableFrame as unreadable:
+            observations = unreadable.partial
+            shut = device.shut and isinstance(unreadable, MissingKey)
+            reason = "sealed_key" if shut else _REASONS.get(type(unreadable), "unreadable")
+            self._aside_frame(sequence, frame, reason, str(unreadable), observations)
+        except Exception as fault:  # noqa: BLE001 - a faulty adapter must not stop the lane
+            observations = ()
+            self._aside_frame(sequence, frame, "adapter_failed", repr(fault))
+        if observations:
+            self._observations(sequence, frame, device, observations, about)
+
+    def _observations(
+        self,
+        sequence: int,
+        frame: Frame,
+        device: Device,
+        observations: Sequence[Observation],
+        about: Part,
+    ) -> None:
+        heard = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
+        homeless: AsideFrame | None = None
+        if any(observation.kind in CALLS for observation in observations):
+            homeless = self._homeless(sequence, frame, observations)
+        for observation in observations:
+            at, clock = heard
+            if observation.occurred is not None:
+                at, clock = times.told(
+                    observation.occurred, heard, self._now_ms, driven=self._driven
+                )
+            self._keep(frame, device, observation, at, clock)
+            about.at(at)
+            whose = device.citizen(at)
+            if homeless is None and whose is not None:
+                about.citizens.add(whose)
+                continue
+            self._harvest.doubts.append(
+                Doubt(
+                    edge=self._edge,
+                    device=device.id,
+                    occurred=times.moment(at),
+                    about=about,
+                    homeless=homeless if observation.kind in CALLS else None,
+                )
+            )
+
+    def _keep(
+        self,
+        frame: Frame,
+        device: Device,
+        observation: Observation,
+        at: int,
+        clock: ClockQuality,
+    ) -> None:
+        rows, details = self._harvest.rows, self._harvest.details
+        if observation.record is not None and observation.occurred is not None:
+            time = times.moment(observation.occurred)
+            record = (self._edge.municipality, device.id, observation.record, time)
+            recorded = self._harvest.records.setdefault(record, Recorded(frame))
+            if recorded.frame is not frame:
+                return
+            rows, details = recorded.rows, recorded.details
+        rows.append(device.head + _reading(observation) + copy.occurred(at, clock) + self._end)
+        if observation.code is not None and unread.small(observation.code) is None:
+            said = str(observation.code)
+            details.append(self._detail(device, observation.kind, at, "code", said))
+        for name, value in observation.details.items():
+            details.append(self._detail(device, observation.kind, at, name, value))
+
+    def _detail(self, device: Device, kind: Kind, at: int, name: str, value: str) -> Detail:
+        occurred = times.moment(at)
+        return (device.id, kind, occurred, self._number, name, value.replace("\0", "�"))
+
+    def _unknown(self, frame: Frame) -> None:
+        """Not ours, or not yet: nothing of it is recorded."""
+        municipality, topic = self._edge.municipality, self._arrival.topic
+        self._harvest.counted[
+            Counted(municipality, topic, frame.device[:64], "unknown_device")
+        ] += 1
+
+    def _homeless(self, sequence: int, frame: Frame, observed: Sequence[Observation]) -> AsideFrame:
+        detail = f"nobody lives where {self._edge.name} stands, and the device is placed nowhere"
+        payload = encode_frame(frame).encode()
+        return self._set_aside(
+            sequence, frame.device, "call_without_home", detail, payload, observed=observed
+        )
+
+    def _aside_frame(
+        self,
+        sequence: int,
+        frame: Frame,
+        reason: str,
+        detail: str,
+        observed: Sequence[Observation] = (),
+    ) -> None:
+        payload = encode_frame(frame).encode()
+        self._aside(sequence, frame.device, reason, detail, payload, observed=observed)
+
+    def _aside(
+        self,
+        sequence: int,
+        device: str,
+        reason: str,
+        detail: str,
+        payload: bytes,
+        *,
+        observed: Sequence[Observation] = (),
+    ) -> None:
+        self._harvest.aside.append(
+            self._set_aside(sequence, device, reason, detail, payload, observed=observed)
+        )
+
+    def _set_aside(
+        self,
+        sequence: int,
+        device: str,
+        reason: str,
+        detail: str,
+        payload: bytes,
+        *,
+        observed: Sequence[Observation] = (),
+    ) -> AsideFrame:
+        return unread.aside(
+            self._arrival,
+            self._edge,
+            number=self._number,
+            now_ms=self._now_ms,
+            sequence=sequence,
+            device=device,
+            reason=reason,
+            detail=detail,
+            payload=payload,
+            observed=observed,
+        )
+
+
+@lru_cache(maxsize=16_384)
+def _readings(uuid: str, payload: bytes) -> tuple[bytes, ...] | None:
+    """The rows' parts of service data that says the same whoever sends it.
+
+    None, or nothing, where the frame must be looked at closer: a call, what stands elsewhere than
+    in the row, what cannot be read.
+    """
+    try:
+        observations = plain(uuid, payload)
+    except Exception:  # noqa: BLE001 - whatever is wrong, the closer look finds it again
+        return None
+    readings: list[bytes] = []
+    for one in observations or ():
+        if one.kind in CALLS or one.details or one.occurred is not None or one.record is not None:
+            return None
+        if one.code is not None and unread.small(one.code) is None:
+            return None
+        readings.append(copy.reading(one.kind, one.value, one.code, one.quality))
+    return tuple(readings)
+
+
+def _reading(observation: Observation) -> bytes:
+    code = unread.small(observation.code)
+    return copy.reading(observation.kind, observation.value, code, observation.quality)
