@@ -1,9 +1,9 @@
-"""Hears advertisements and makes frames, and connects by plan; the one file that imports bleak."""
+"""Hears advertisements and makes frames, and makes links; the one file that imports bleak."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 from bleak import BleakClient, BleakScanner
@@ -16,11 +16,11 @@ from adapters.frame import LANES, Frame, Lane
 from edge.air import Air, frame
 from edge.clock import Clock
 from edge.config import Config
-from edge.connection import STEP, Client, Records, Visit, VisitFailed
+from edge.connection import STEP, Client, Records, VisitFailed
 from edge.echo import Echo
 from edge.heartbeat import Reader as State
 from edge.strangers import Strangers
-from edge.visits import Visits
+from edge.visitor import Visitor
 
 FIRST = 20.0
 """Seconds within which a new scan must hear something: `start()` may succeed and be deaf."""
@@ -28,8 +28,6 @@ STARTING = 20.0
 """Seconds for BlueZ to answer a start or a stop."""
 LONGEST_PAUSE = 300.0
 """Seconds between two new scans at most, while each of them hears nothing."""
-VISITING = 120.0
-"""Seconds for a whole visit beyond the plan's listening; then the next device has its turn."""
 
 _log = logging.getLogger(__name__)
 _FAULTS = (BleakError, OSError, EOFError, TimeoutError, AttributeError, KeyError)
@@ -37,7 +35,7 @@ _FAULTS = (BleakError, OSError, EOFError, TimeoutError, AttributeError, KeyError
 
 
 class Reader:
-    """One scanner for as long as it hears, one connection at a time, and a watchdog over both.
+    """One scanner for as long as it hears, a watchdog over it, and the links for the visitor.
 
     Only devices of the configuration and calls become frames; of all others nothing is kept.
     `keep` must have the frames on disk when it returns. `told` hears of every change of state.
@@ -58,37 +56,35 @@ class Reader:
         self.state: State = "starting"
         self._clock = clock
         self._keep = keep
-        self._records = records
         self._told = told
         self._adapter = adapter
         self._silence = silence
         self._first = first
-        self._step = step
         self._config = Config()
         self._air = Air()
         self._echo = Echo()
         self._strangers = Strangers()
-        self._visits = Visits()
         self._devices: dict[str, BLEDevice] = {}
         self._waiting: list[tuple[Frame, Lane]] = []
         self._heard_at: float | None = None
         self._fresh = True
         self._heard = asyncio.Event()
-        self._due = asyncio.Event()
+        self._visitor = Visitor(
+            clock=clock, keep=keep, records=records, connect=self._connect, step=step
+        )
 
     def follow(self, config: Config) -> None:
         """Hear what this configuration names, from now on."""
         self._config = config
         self._devices = {a: d for a, d in self._devices.items() if a in config.devices}
-        self._visits.follow(config, self._now())
-        self._due.set()
+        self._visitor.follow(config)
 
     async def run(self) -> None:
         """Hear until cancelled. Raises what `keep` raises."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scan_for_ever(), name="scan")
             group.create_task(self._keep_for_ever(), name="keep")
-            group.create_task(self._visit_for_ever(), name="visit")
+            group.create_task(self._visitor.run(), name="visit")
 
     # -- scanning
 
@@ -171,8 +167,7 @@ class Reader:
         if lane is not None:
             self._waiting.append((news, lane))
             self._heard.set()
-        if self._visits.heard(heard.device, self._now()):
-            self._due.set()
+        self._visitor.heard(heard.device)
 
     def _admitted(self, stranger: str) -> bool:
         admitted = self._strangers.admit(stranger, self._now())
@@ -193,57 +188,26 @@ class Reader:
                 if frames:
                     self._keep(frames, lane)
 
-    # -- visiting
+    # -- connecting
 
-    async def _visit_for_ever(self) -> None:
-        while True:
-            address = self._visits.next(self._now())
-            if address is None:
-                await self._until_due()
-                continue
-            self._visits.begun(address)
-            well = await self._visit(address)
-            self._visits.ended(address, self._now(), well=well)
-
-    async def _until_due(self) -> None:
-        due = self._visits.wakes()
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(due):
-                await self._due.wait()
-        self._due.clear()
-
-    async def _visit(self, address: str) -> bool:
-        device, listed = self._devices.get(address), self._config.devices.get(address)
-        if device is None or listed is None or listed.connect is None:
-            return False
-        lane = listed.lane
-        visit = Visit(
-            device=address,
-            plan=listed.connect,
-            clock=self._clock,
-            records=self._records,
-            step=self._step,
-            keep=lambda frames: self._keep(frames, lane),
-        )
+    @asynccontextmanager
+    async def _connect(self, address: str, left: Callable[[], None]) -> AsyncGenerator[Client]:
+        """A link to a device, by `edge.visitor.Connect`."""
+        device = self._devices.get(address)
+        if device is None:
+            raise VisitFailed("it has not been heard yet")
         try:
-            async with asyncio.timeout(VISITING + listed.connect.listen_seconds):
-                await self._connected(device, visit)
-        except (*_FAULTS, VisitFailed) as fault:
-            _log.info("%s: the visit failed: %s", address, fault or type(fault).__name__)
-            return False
-        return True
-
-    async def _connected(self, device: BLEDevice, visit: Visit) -> None:
-        """Connect, visit, and leave at once: connections are few, and others wait."""
-        client = await establish_connection(
-            BleakClient, device, visit.device, lambda _: visit.left.set(), use_services_cache=False
-        )
-        try:
-            await visit.run(cast("Client", client))
-        finally:
-            with suppress(*_FAULTS):
-                async with asyncio.timeout(STARTING):
-                    await client.disconnect()
+            client = await establish_connection(
+                BleakClient, device, address, lambda _: left(), use_services_cache=False
+            )
+            try:
+                yield cast("Client", client)
+            finally:
+                with suppress(*_FAULTS):
+                    async with asyncio.timeout(STARTING):
+                        await client.disconnect()
+        except _FAULTS as fault:
+            raise VisitFailed(str(fault) or type(fault).__name__) from fault
 
     def _tell(self, state: State) -> None:
         if state != self.state:
