@@ -14,13 +14,15 @@ from pydantic import (
     WithJsonSchema,
 )
 
-_NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_NO_CONTROL = f"^[^{_CONTROL}]*$"
+_SOMETHING = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
 
 Word = Annotated[str, StringConstraints(max_length=100, pattern=_NO_CONTROL)]
 """A name, a room, a phone number."""
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_NO_CONTROL),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_SOMETHING),
 ]
 Text = Annotated[str, StringConstraints(max_length=1000, pattern=_NO_CONTROL)]
 """What a person writes to colleagues."""

@@ -202,6 +202,16 @@ async def test_a_cpr_number_is_kept_nowhere(here: Office) -> None:
         assert "010150" not in answer.text
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\x85", "\u2003", "a\x07b"])
+async def test_a_district_has_a_name_that_can_be_seen(here: Office, blank: str) -> None:
+    administrator = await here.as_("administrator")
+
+    refused = await administrator.post("/districts", json={"name": blank})
+
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "#/name"
+
+
 async def test_two_districts_do_not_have_the_same_name(here: Office) -> None:
     administrator = await here.as_("administrator")
 
