@@ -17,6 +17,7 @@ from edge.air import Air, frame
 from edge.clock import Clock
 from edge.config import Config
 from edge.connection import STEP, Client, Records, VisitFailed
+from edge.discovery import LONGEST, Sighting, Window
 from edge.echo import Echo
 from edge.heartbeat import Reader as State
 from edge.strangers import Strangers
@@ -65,6 +66,7 @@ class Reader:
         self._echo = Echo()
         self._strangers = Strangers()
         self._devices: dict[str, BLEDevice] = {}
+        self._windows: list[Window] = []
         self._waiting: list[tuple[Frame, Lane]] = []
         self._heard_at: float | None = None
         self._fresh = True
@@ -78,6 +80,19 @@ class Reader:
         self._config = config
         self._devices = {a: d for a, d in self._devices.items() if a in config.devices}
         self._visitor.follow(config)
+
+    async def discover(self, seconds: float) -> list[Sighting]:
+        """What is in the air from now on for so long (`LONGEST` at most), the strongest first.
+
+        It changes nothing of what is recorded: neighbours are told to who asked, and forgotten.
+        """
+        window = Window()
+        self._windows.append(window)
+        try:
+            await asyncio.sleep(min(seconds, LONGEST))
+        finally:
+            self._windows.remove(window)
+        return window.sightings()
 
     async def run(self) -> None:
         """Hear until cancelled. Raises what `keep` raises."""
@@ -154,6 +169,8 @@ class Reader:
             return
         self._heard_at = self._now()
         self._tell("hearing")
+        for window in self._windows:
+            window.hear(properties)
         heard = frame(properties, self._clock)
         listed = self._config.devices.get(heard.device)
         lane = self._config.lane(heard)

@@ -1,0 +1,63 @@
+"""What else is in the air for a while, when somebody asks: seen, told, and forgotten; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge.air import short
+
+LONGEST = 300.0
+"""Seconds that a discovery lasts at most."""
+MOST = 256
+"""Devices in one discovery; the first that were heard. The homes of a whole stairway fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A device in the air: enough to know it again, and nothing of what it says.
+
+    `rssi` is the strongest heard, in dBm; `services` are UUIDs advertised or carrying data;
+    `times` how often it was heard.
+    """
+
+    address: str
+    rssi: int | None
+    name: str | None
+    services: tuple[str, ...]
+    companies: tuple[int, ...]
+    times: int = 1
+
+
+class Window:
+    """Collects sightings for one discovery. It is kept in memory and nowhere else."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Sighting] = {}
+
+    def hear(self, properties: Mapping[str, Any]) -> None:
+        """Properties of org.bluez.Device1 that come from the air."""
+        seen = _sighting(properties)
+        before = self._seen.get(seen.address)
+        if before is None and len(self._seen) >= MOST:
+            return
+        self._seen[seen.address] = seen if before is None else _both(before, seen)
+
+    def sightings(self) -> list[Sighting]:
+        """The strongest first: the device in the hand is the one asked for."""
+        return sorted(self._seen.values(), key=lambda seen: -(seen.rssi or -128))
+
+
+def _sighting(properties: Mapping[str, Any]) -> Sighting:
+    services = {*properties.get("UUIDs", ()), *properties.get("ServiceData", ())}
+    return Sighting(
+        address=properties["Address"].upper(),
+        rssi=properties.get("RSSI"),
+        name=properties.get("Name"),
+        services=tuple(sorted(map(short, services))),
+        companies=tuple(sorted(map(int, properties.get("ManufacturerData", ())))),
+    )
+
+
+def _both(before: Sighting, seen: Sighting) -> Sighting:
+    heard = [rssi for rssi in (before.rssi, seen.rssi) if rssi is not None]
+    return replace(seen, rssi=max(heard, default=None), times=before.times + 1)
