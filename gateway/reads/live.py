@@ -255,18 +255,18 @@ async def _announcements(pool: Pool) -> AsyncGenerator[AsyncGenerator[_Heard]]:
         waiting.put_nowait(None)
 
     async with pool.acquire() as db:
-        for channel in _CHANNELS:
-            await db.add_listener(channel, heard)
         db.add_termination_listener(lost)
         try:
+            for channel in _CHANNELS:
+                await db.add_listener(channel, heard)
             line = _heard(waiting, lambda: db.fetchval("SELECT 1", timeout=_PING))
             async with contextlib.aclosing(line):
                 yield line
         finally:
+            # thrown away: whoever is cancelled while it is busy could not ask it to be quiet
             with contextlib.suppress(InterfaceError):  # a lost connection is not ours any more
                 db.remove_termination_listener(lost)
-                for channel in _CHANNELS:
-                    await db.remove_listener(channel, heard)
+                db.terminate()
 
 
 async def _heard(
