@@ -104,7 +104,8 @@ class Ladder:
     def next(self, trouble: Trouble, now: Moment) -> Step:
         """The step to take; after the highest it begins anew, with more patience."""
         self._heard_since = None
-        step = next((rung for rung in _RUNGS[trouble] if self._open(rung, trouble, now)), None)
+        open_ = (rung for rung in _RUNGS[trouble] if self._open(rung, trouble, now))
+        step: Step | None = next(open_, None)
         if step is None:
             self.tried, self.rounds = [], self.rounds + 1
             step = "renew"
