@@ -104,15 +104,11 @@ class Ladder:
     def next(self, trouble: Trouble, now: Moment) -> Step:
         """The step to take; after the highest it begins anew, with more patience."""
         self._heard_since = None
-        open_ = (rung for rung in _RUNGS[trouble] if self._open(rung, trouble, now))
-        step: Step | None = next(open_, None)
-        if step is None:
-            self.tried, self.rounds = [], self.rounds + 1
-            step = "renew"
-        self.tried.append(step)
-        if step == "reboot":
-            self._note_reboot(now)
-        return step
+        for step in _RUNGS[trouble]:
+            if step not in self.tried and (step != "reboot" or self._may_reboot(trouble, now)):
+                return self._taken(step, now)
+        self.tried, self.rounds = [], self.rounds + 1
+        return self._taken("renew", now)
 
     def patience(self, trouble: Trouble) -> float:
         """Seconds to listen before the next step; all the while the scan runs."""
@@ -120,8 +116,11 @@ class Ladder:
         patience = PATIENCE * (_QUIET if quiet else 1.0) * 2.0 ** min(self.rounds, 10)
         return min(patience, LONGEST_PATIENCE)
 
-    def _open(self, step: Step, trouble: Trouble, now: Moment) -> bool:
-        return step not in self.tried and (step != "reboot" or self._may_reboot(trouble, now))
+    def _taken(self, step: Step, now: Moment) -> Step:
+        self.tried.append(step)
+        if step == "reboot":
+            self._note_reboot(now)
+        return step
 
     def _may_reboot(self, trouble: Trouble, now: Moment) -> bool:
         last = self.past.reboot
