@@ -10,19 +10,21 @@ Trouble = Literal["silent", "refused", "daemon_gone", "no_adapter", "powered_off
 bluetoothd has left the bus, there is no adapter, the adapter is off."""
 Step = Literal["rescan", "renew", "power_cycle", "restart_daemon", "reboot"]
 
+_STEPS: tuple[Step, ...] = ("rescan", "renew", "power_cycle", "restart_daemon", "reboot")
+
 DAY = 86_400.0
 LONGEST_DOUBLING = 4
 """Reboots that healed nothing are 2, 4, 8 and then 16 days apart."""
 BUSY = 3_600.0
 """Seconds heard without a silence after which this home's air is known never to be quiet."""
-PATIENCE = 20.0
-"""Seconds that a step is given to show that it healed."""
-LONGEST_PATIENCE = 3_600.0
+LASTING = 600.0
+"""Seconds that a trouble lasts before a reboot: bluetoothd and the adapter may just be starting."""
+LONGEST_PATIENCE = 180.0
 _QUIET = 6.0
 """So many times more patience in a home that may simply have nothing to say."""
 
 _RUNGS: Mapping[Trouble, tuple[Step, ...]] = {
-    "silent": ("rescan", "renew", "power_cycle", "restart_daemon", "reboot"),
+    "silent": _STEPS,
     "refused": ("renew", "power_cycle", "restart_daemon", "reboot"),
     "daemon_gone": ("renew", "restart_daemon", "reboot"),
     "no_adapter": ("renew", "restart_daemon", "reboot"),
@@ -88,11 +90,12 @@ class Ladder:
     tried: list[Step] = field(default_factory=list[Step])
     rounds: int = 0
     _heard_since: float | None = None
+    _silent_since: float | None = None
 
     def heard(self, uptime: float) -> Step | None:
         """Something was heard; the step that may have healed it, when there was one."""
         healed = self.tried[-1] if self.tried else None
-        self.tried, self.rounds = [], 0
+        self.tried, self.rounds, self._silent_since = [], 0, None
         if self._heard_since is None:
             self._heard_since = uptime
         if not self.past.busy and uptime - self._heard_since >= BUSY:
@@ -104,17 +107,23 @@ class Ladder:
     def next(self, trouble: Trouble, now: Moment) -> Step:
         """The step to take; after the highest it begins anew, with more patience."""
         self._heard_since = None
+        if self._silent_since is None:
+            self._silent_since = now.uptime
         for step in _RUNGS[trouble]:
-            if step not in self.tried and (step != "reboot" or self._may_reboot(trouble, now)):
+            if self._above(step) and (step != "reboot" or self._may_reboot(trouble, now)):
                 return self._taken(step, now)
         self.tried, self.rounds = [], self.rounds + 1
         return self._taken("renew", now)
 
-    def patience(self, trouble: Trouble) -> float:
-        """Seconds to listen before the next step; all the while the scan runs."""
-        quiet = trouble == "silent" and not self.past.busy
-        patience = PATIENCE * (_QUIET if quiet else 1.0) * 2.0 ** min(self.rounds, 10)
+    def patience(self) -> float:
+        """How many times as long as after a start the scan listens before the next step."""
+        if not self.tried:
+            return 1.0
+        patience = (1.0 if self.past.busy else _QUIET) * 2.0 ** min(self.rounds, 10)
         return min(patience, LONGEST_PATIENCE)
+
+    def _above(self, step: Step) -> bool:
+        return not self.tried or _STEPS.index(step) > _STEPS.index(self.tried[-1])
 
     def _taken(self, step: Step, now: Moment) -> Step:
         self.tried.append(step)
@@ -126,6 +135,8 @@ class Ladder:
         last = self.past.reboot
         fruitless = 0 if last is None or last.heard else last.fruitless + 1
         if trouble == "silent" and (not self.past.busy or fruitless):
+            return False
+        if self._silent_since is None or now.uptime - self._silent_since < LASTING:
             return False
         return last is None or _since(last, now) >= DAY * 2.0 ** min(fruitless, LONGEST_DOUBLING)
 

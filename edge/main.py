@@ -170,6 +170,7 @@ class _Agent:
             keep=self._keep,
             records=spool,
             told=self._radio,
+            say=self._say,
             adapter=settings.adapter,
             silence=settings.silence,
         )

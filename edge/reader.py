@@ -9,7 +9,12 @@ from typing import Any, cast
 from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
-from bleak.exc import BleakError
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
+    BleakDBusError,
+    BleakError,
+)
 from bleak_retry_connector import close_stale_connections_by_address, establish_connection
 
 from adapters.frame import LANES, Frame, Lane
@@ -17,11 +22,15 @@ from edge.air import Air, frame
 from edge.clock import Clock
 from edge.config import Config
 from edge.connection import STEP, Client, Records, VisitFailed
+from edge.daemon import Loss, watch
 from edge.discovery import LONGEST, Sighting, Window
 from edge.echo import Echo
+from edge.event import Detail, Say
 from edge.heartbeat import Reader as State
+from edge.ladder import Trouble
 from edge.strangers import Strangers
 from edge.visitor import Visitor
+from edge.watchdog import Watchdog
 
 FIRST = 20.0
 """Seconds within which a new scan must hear something: `start()` may succeed and be deaf."""
@@ -30,9 +39,14 @@ STARTING = 20.0
 LONGEST_PAUSE = 300.0
 """Seconds between two new scans at most, while each of them hears nothing."""
 
+_AWAY = ("ServiceUnknown", "NameHasNoOwner")
 _log = logging.getLogger(__name__)
 _FAULTS = (BleakError, OSError, EOFError, TimeoutError, AttributeError, KeyError)
 """What bleak and D-Bus raise when the daemon or the adapter goes away in the middle."""
+
+
+def _say_nothing(_: str, /, **__: Detail) -> None:
+    """For a reader that nobody listens to."""
 
 
 class Reader:
@@ -49,6 +63,7 @@ class Reader:
         keep: Callable[[Sequence[Frame], Lane], None],
         records: Records,
         told: Callable[[State], None],
+        say: Say = _say_nothing,
         adapter: str = "",
         silence: float = 75.0,
         first: float = FIRST,
@@ -58,6 +73,7 @@ class Reader:
         self._clock = clock
         self._keep = keep
         self._told = told
+        self._say = say
         self._adapter = adapter
         self._silence = silence
         self._first = first
@@ -69,8 +85,13 @@ class Reader:
         self._windows: list[Window] = []
         self._waiting: list[tuple[Frame, Lane]] = []
         self._heard_at: float | None = None
+        self._silent_from: float | None = None
+        self._loss: Loss | None = None
+        self._failures = 0
         self._fresh = True
+        self._stirred = asyncio.Event()
         self._heard = asyncio.Event()
+        self._watchdog = Watchdog(clock=clock, notes=records, say=say, adapter=adapter)
         self._visitor = Visitor(
             clock=clock, keep=keep, records=records, connect=self._connect, step=step
         )
@@ -98,29 +119,71 @@ class Reader:
         """Hear until cancelled. Raises what `keep` raises."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scan_for_ever(), name="scan")
+            group.create_task(watch(self._lost), name="watch")
             group.create_task(self._keep_for_ever(), name="keep")
             group.create_task(self._visitor.run(), name="visit")
 
     # -- scanning
 
     async def _scan_for_ever(self) -> None:
-        pause = 1.0
+        """One scanner for as long as it hears; then the steps of the ladder, one by one."""
+        scanner: BleakScanner | None = None
         while True:
-            self._heard_at = None
-            scanner = self._scanner()
-            try:
-                async with asyncio.timeout(STARTING):
-                    await scanner.start()
-                await self._let_go()
-                await self._until_silent()
-                _log.warning("nothing is heard: the scan is begun anew")
-            except _FAULTS as fault:
-                _log.warning("the scan did not start: %s", fault or type(fault).__name__)
-            finally:
-                await self._stop(scanner)
-            pause = 1.0 if self._heard_at is not None else min(pause * 2, LONGEST_PAUSE)
-            self._tell("silent")
-            await asyncio.sleep(pause)
+            scanner = scanner or self._scanner()
+            trouble = await self._listen(scanner)
+            self._say_silent(trouble)
+            if await self._watchdog.climb(trouble) != "rescan":
+                scanner = None
+            if self._failures:
+                await asyncio.sleep(min(2.0 ** (self._failures - 1), LONGEST_PAUSE))
+
+    async def _listen(self, scanner: BleakScanner) -> Trouble:
+        """Until nothing is heard, or bluetoothd or the adapter goes away."""
+        self._heard_at, self._loss = None, None
+        try:
+            async with asyncio.timeout(STARTING):
+                await scanner.start()
+            await self._let_go()
+            self._failures = 0
+            return await self._until_trouble(self._first * self._watchdog.ladder.patience())
+        except _FAULTS as fault:
+            _log.warning("the scan did not start: %s", fault or type(fault).__name__)
+            self._failures = min(self._failures + 1, 10)
+            return _why(fault)
+        finally:
+            await self._stop(scanner)
+
+    async def _until_trouble(self, patience: float) -> Trouble:
+        started = self._now()
+        while self._loss is None:
+            if (last := self._heard_at) is not None:
+                self._say_hearing()
+            until = started + patience if last is None else last + self._silence
+            if until <= self._now():
+                return "silent"
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._stirred.wait()
+            self._stirred.clear()
+        return self._loss
+
+    def _lost(self, loss: Loss) -> None:
+        self._loss = loss
+        self._stirred.set()
+
+    def _say_silent(self, trouble: Trouble) -> None:
+        if self.state != "silent":
+            self._silent_from = self._heard_at or self._now()
+            self._say("radio.silent", trouble=trouble)
+        self._tell("silent")
+
+    def _say_hearing(self) -> None:
+        """Once after each silence: which step may have healed it."""
+        healed = self._watchdog.heard()
+        if self._silent_from is not None:
+            silent = round(self._now() - self._silent_from, 1)
+            self._silent_from = None
+            self._say("radio.hearing", healed_by=healed, silent_seconds=silent)
 
     def _scanner(self) -> BleakScanner:
         # repeated bytes are reported too, else a second press with the bytes of the first is none
@@ -167,6 +230,8 @@ class Reader:
     def _sort(self, device: BLEDevice, properties: Mapping[str, Any]) -> None:
         if not self._air.heard(properties):
             return
+        if self._heard_at is None:
+            self._stirred.set()
         self._heard_at = self._now()
         self._tell("hearing")
         for window in self._windows:
@@ -233,3 +298,16 @@ class Reader:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _why(fault: Exception) -> Trouble:
+    """What a scan that did not start tells of the trouble."""
+    if isinstance(fault, BleakBluetoothNotAvailableError):
+        off = fault.reason is BleakBluetoothNotAvailableReason.POWERED_OFF
+        return "powered_off" if off else "no_adapter"
+    if isinstance(fault, BleakDBusError):
+        if fault.dbus_error.endswith(_AWAY):
+            return "daemon_gone"
+        if fault.dbus_error == "org.bluez.Error.NotReady":
+            return "powered_off"
+    return "refused"

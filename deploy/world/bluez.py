@@ -212,6 +212,8 @@ class Bluez:
     async def _answer(self, call: Message, working: Coroutine[Any, Any, Message]) -> None:
         reply = Message.new_error(call, "org.bluez.Error.Failed", "the emulated BlueZ has failed")
         try:
+            if self.faults.hangs:
+                await asyncio.Event().wait()
             self._check_object(call)
             reply = await working
         except DBusError as error:

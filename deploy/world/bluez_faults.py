@@ -15,6 +15,8 @@ class Faults:
 
     deaf: bool = False
     """Scans start and nothing is heard, as when the controller hangs; a power cycle heals it."""
+    hangs: bool = False
+    """Nothing is answered, as by a daemon that was stopped amid its work."""
     in_progress: bool = False
     """StartDiscovery and Connect are refused with InProgress."""
     gatt_in_progress: bool = False

@@ -11,6 +11,7 @@ from adapters.frame import Frame, Lane
 from deploy.world.peripheral import Advertisement, Peripheral, Service
 from edge.config import Call, Config, Device, Plan
 from edge.connection import STEP
+from edge.event import Detail, Say
 from edge.heartbeat import Reader as State
 from edge.reader import FIRST, Reader
 from edge.spool import SpoolFailed
@@ -69,14 +70,24 @@ def sensor(address: str, *services: Service) -> Peripheral:
     return Peripheral(address, advertisement=Advertisement(), services=services)
 
 
+def _nobody_listens(_: str, /, **__: Detail) -> None:
+    pass
+
+
 def a_reader(
-    kept: Kept, *, silence: float = 75.0, first: float = FIRST, step: float = STEP
+    kept: Kept,
+    *,
+    silence: float = 75.0,
+    first: float = FIRST,
+    step: float = STEP,
+    say: Say | None = None,
 ) -> Reader:
     return Reader(
         clock=HandClock(),
         keep=kept.keep,
         records=kept,
         told=kept.told,
+        say=say or _nobody_listens,
         silence=silence,
         first=first,
         step=step,
@@ -93,10 +104,12 @@ async def left(peripheral: Peripheral) -> None:
 
 
 @asynccontextmanager
-async def hearing(following: Config, **pace: float) -> AsyncGenerator[Kept]:
+async def hearing(
+    following: Config, *, silence: float = 75.0, first: float = FIRST, step: float = STEP
+) -> AsyncGenerator[Kept]:
     """A reader at work; the scan has begun."""
     kept = Kept()
-    reader = a_reader(kept, **pace)
+    reader = a_reader(kept, silence=silence, first=first, step=step)
     reader.follow(following)
     task = asyncio.create_task(reader.run())
     await asyncio.sleep(0.1)

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from edge.ladder import BUSY, DAY, Ladder, Moment, Past, Reboot, Step, Trouble
+from edge.ladder import BUSY, DAY, LONGEST_PATIENCE, Ladder, Moment, Past, Reboot, Step, Trouble
 
 NOW = Moment(boot="a", uptime=50_000.0, at=None)
 BUSY_HOME = Past(busy=True)
 
 
 def climb(ladder: Ladder, trouble: Trouble, steps: int, now: Moment = NOW) -> list[Step]:
-    return [ladder.next(trouble, now) for _ in range(steps)]
+    """One step each five minutes."""
+    return [
+        ladder.next(trouble, replace(now, uptime=now.uptime + 300 * step)) for step in range(steps)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,14 @@ def test_an_hour_with_a_silence_in_it_shows_nothing() -> None:
     assert not ladder.past.busy
 
 
+def test_a_trouble_of_minutes_is_not_booted_for() -> None:
+    ladder = Ladder(past=BUSY_HOME)
+
+    steps = [ladder.next("no_adapter", NOW) for _ in range(9)]
+
+    assert "reboot" not in steps
+
+
 def days_of_reboots(ladder: Ladder, trouble: Trouble, days: int) -> list[int]:
     """The days on which a reboot was asked for; each is a new boot, and nothing is ever heard."""
     found, booted = list[int](), 0
@@ -106,7 +117,7 @@ def test_a_reboot_that_healed_allows_the_next_after_a_day() -> None:
     climb(ladder, "silent", 5)
     ladder.heard(10.0)
 
-    early = climb(ladder, "silent", 5, Moment(boot="b", uptime=DAY - 1, at=None))
+    early = climb(ladder, "silent", 5, Moment(boot="b", uptime=DAY / 2, at=None))
     ladder.heard(DAY)
     late = climb(ladder, "silent", 5, Moment(boot="b", uptime=DAY + 1, at=None))
 
@@ -124,10 +135,12 @@ def test_a_sure_clock_counts_the_time_that_the_box_was_switched_off() -> None:
 def test_patience_grows_with_every_round_and_is_greater_where_nobody_may_speak() -> None:
     busy, quiet = Ladder(past=BUSY_HOME), Ladder()
 
-    assert (busy.patience("silent"), quiet.patience("silent")) == (20.0, 120.0)
-    assert quiet.patience("no_adapter") == 20.0
+    assert (busy.patience(), quiet.patience()) == (1.0, 1.0)
+    climb(busy, "silent", 1)
+    climb(quiet, "silent", 1)
+    assert (busy.patience(), quiet.patience()) == (1.0, 6.0)
     climb(busy, "silent", 100)
-    assert busy.patience("silent") == 3_600.0
+    assert busy.patience() == LONGEST_PATIENCE
 
 
 @pytest.mark.parametrize("note", [None, "", "{", "[]", "7", '{"reboot": {"odd": 1}}'])
