@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS stream (
     stream TEXT NOT NULL UNIQUE,
     lane TEXT NOT NULL,
     boot TEXT NOT NULL,
-    next INTEGER NOT NULL
+    next INTEGER NOT NULL   -- at least: `stream.NEXT` tells
 );
 CREATE TABLE IF NOT EXISTS frame (
     stream INTEGER NOT NULL REFERENCES stream (id),
@@ -36,18 +36,15 @@ class SpoolTaken(Exception):
 
 
 class SpoolFailed(Exception):
-    """The disk did not keep what it was given. The process must end: a later "kept" may be a lie.
+    """The disk did not keep what it was given, and nothing more is written to the open file.
 
-    After a failed fsync the kernel drops the pages and the next fsync says yes. Only a new
-    process that opens the file again sees what is truly there.
+    After a failed fsync the kernel drops the pages and the next fsync says yes: a later "kept" may
+    be a lie. Only who opens the file again and writes anew what was not kept may believe it.
     """
 
 
 class SpoolFull(SpoolFailed):
-    """The card is full and nothing more can be let go of. What was to be kept is not; later may do.
-
-    Ends the process only when it is a call that found no room.
-    """
+    """The card is full and nothing more can go. What was to be kept is not; later may do."""
 
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
@@ -58,6 +55,13 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     connection.execute("PRAGMA cache_size = -512")
     connection.execute("PRAGMA journal_size_limit = 4000000")
     return connection
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """A connection that only looks, from another process or on a card that takes no writes."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
+    )
 
 
 def note(connection: sqlite3.Connection, name: str, value: str) -> None:
@@ -76,15 +80,21 @@ def noted(connection: sqlite3.Connection, name: str) -> str | None:
 
 def only_writer(path: Path) -> int:
     """Lock the spool for as long as the handle given back is open. Raises SpoolTaken."""
-    lock = os.open(
-        path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
+    lock = _lock_of(path.with_name(f"{path.name}.lock"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
         raise SpoolTaken(f"{path}: another process writes to this spool") from error
     return lock
+
+
+def _lock_of(path: Path) -> int:
+    """A card that takes no writes has an old lock, or else its folder is locked."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return os.open(path if path.exists() else path.parent, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def holder(path: Path) -> bool:

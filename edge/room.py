@@ -15,20 +15,19 @@ Twice the write-ahead log, for the log can hold as much again as the file could 
 NOTE = "card full"
 """The name under which the spool notes what a full card has cost."""
 
+MOST_PAGES = (1 << 30) - 1
+"""No limit, in SQLite's words."""
+CARD_FULL = "the memory card was full"
+OVER_LIMIT = "the spool had its largest size"
+"""Why a frame was given up before it had a receipt; told to the gateway."""
+
 _MARGIN = 1_000_000
-_MOST_PAGES = (1 << 30) - 1
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 def is_full(error: sqlite3.Error) -> bool:
     """Whether the write found no space; then nothing was written, and it may be tried again."""
     return getattr(error, "sqlite_errorcode", None) in _FULL
-
-
-def let_grow(connection: sqlite3.Connection, *, may: bool) -> None:
-    """Whether the file may become longer, or has to live on pages that were let go of."""
-    pages = _MOST_PAGES if may else 1  # SQLite takes 1 for the file's length now
-    connection.execute(f"PRAGMA max_page_count = {pages}")
 
 
 class Reserve:
@@ -72,9 +71,9 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What full cards have cost: receipted frames deleted early, others given up unsent.
+    """What a full card or spool has cost: receipted frames deleted early, others given up unsent.
 
-    `at` is when a card was last found full, milliseconds since 1970.
+    `at` is when it was last found full, milliseconds since 1970.
     """
 
     at: int = 0

@@ -21,7 +21,7 @@ def mend(path: Path) -> Path | None:
     Frames that were on a spoilt page keep their numbers and are told to the gateway as gone.
     Raises sqlite3.Error for other troubles than a spoilt file.
     """
-    if not path.exists() or _is_whole(path):
+    if not path.exists() or is_whole(path):
         return None
     aside = set_aside(path, "spoilt")
     with closing(connect(path, "FULL")) as new:
@@ -31,12 +31,18 @@ def mend(path: Path) -> Path | None:
     return aside
 
 
-def _is_whole(path: Path) -> bool:
+def is_spoilt(error: sqlite3.Error) -> bool:
+    """Whether the file's content is the trouble, and not the disk under it."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _SPOILT
+
+
+def is_whole(path: Path) -> bool:
+    """Look through the whole file: 0.1 s of CPU for 450 000 frames, and the reading of 130 MB."""
     try:
         with closing(sqlite3.connect(path)) as connection:
             return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & _PRIMARY not in _SPOILT:
+        if not is_spoilt(error):
             raise
         return False
 

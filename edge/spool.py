@@ -14,48 +14,29 @@ called after every append and is the uplink's; `drained` is set while nothing wa
 """
 
 import asyncio
-import json
-import logging
 import os
-import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
-from adapters.frame import Frame, Lane, encode_frame
+from adapters.frame import LANES, Frame, Lane, encode_frame
 from edge.clock import Clock
-from edge.disk import SCHEMA, SpoolFailed, SpoolFull, connect, note, noted, only_writer
-from edge.files import sync_folder
-from edge.ranges import Range, Ranges
-from edge.room import NOTE, Cost, Reserve, is_full, let_grow
-from edge.run import Place, Run, frames_then_gone
-from edge.salvage import mend
-from edge.stream import (
-    Stream,
-    begin,
-    date,
-    delete,
-    frames_in,
-    heard_at,
-    insert,
-    mark,
-    receipted,
-    streams,
-    thin,
-    unmark,
-)
+from edge.disk import SpoolFailed, SpoolFull, only_writer
+from edge.ranges import Range
+from edge.room import NOTE, Cost
+from edge.run import Place, Run
+from edge.salvage import is_whole
+from edge.shelf import KEEP_DAYS, Happening, Shelf, Terms
+from edge.stream import Stream
 
-KEEP_DAYS = 3
-"""Days that a receipted frame stays, so that a gateway restored from a backup can be filled."""
+__all__ = ["KEEP_DAYS", "Spool", "SpoolFailed", "SpoolFull", "Terms"]
 
-_T = TypeVar("_T")
-_log = logging.getLogger(__name__)
-_HOUR_MS = 3_600_000
-_UNDATED = 1 << 40  # the hour of a receipt that came while the clock was not synchronised
-_LET_GO = (2_000, 50)  # frames at a time on a full card; fewer where even deleting finds no space
+_RECEIPTS = 10.0
+"""Seconds that receipts stay in memory, so that many are one write."""
+_MOST_GATHERED = 64_000  # bytes of frames; more are a reason to write
 
 
 class Spool:
@@ -63,10 +44,13 @@ class Spool:
 
     A frame is on disk before `append` returns and leaves only through `forget`, days after its
     receipt, so a power cut in between costs a duplicate, never a loss. The price is one fsync
-    an append. Receipts are written without one: a receipt lost to a power cut is a frame sent
-    twice. Only a full card breaks this: the oldest receipted frames go before their days are over,
-    then the oldest of the bulk lane, told to the gateway as gone. Calls have a `reserve` (bytes;
-    0 for none) besides.
+    an append. Receipts are written with the next frames, or after seconds: a receipt lost to a
+    power cut is a frame sent twice.
+
+    `terms` bend this where it is worth it: bulk frames may be gathered for some seconds, sent
+    meanwhile from memory; the file has a largest size, at which (as on a full card) the oldest
+    receipted frames go before their days are over, then the oldest of the bulk lane, told to the
+    gateway as gone; and where the disk fails, frames stay in memory and `trouble` says so.
     """
 
     synchronous: ClassVar[str] = "FULL"
@@ -79,26 +63,30 @@ class Spool:
         *,
         keep_days: float = KEEP_DAYS,
         reserve: int = 0,
+        terms: Terms | None = None,
         woken: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self.woken = woken
         self.drained = asyncio.Event()
-        self._clock = clock
         self.keep_days = keep_days
-        self._failed: Exception | None = None
-        self._current: dict[Lane, Stream] = {}
-        self._streams: dict[str, Stream] = {}
+        self._clock = clock
+        self._terms = terms or Terms()
         self._lock = only_writer(path)
-        self._reserve = Reserve(path, reserve)
-        self._reserve.release()  # a full card has no room to open the spool in either
-        mend(path)
-        self._appends = connect(path, self.synchronous)
-        self._appends.executescript(SCHEMA)
-        sync_folder(path.parent)
-        self._marks = connect(path, "NORMAL")
-        self._load()
-        self._reserve.hold()
+        self._since: float | None = None
+        try:
+            self._shelf = Shelf(
+                path,
+                clock,
+                synchronous=self.synchronous,
+                keep_days=keep_days,
+                reserve=reserve,
+                terms=self._terms,
+            )
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._settle()
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +100,9 @@ class Spool:
         self.close()
 
     def close(self) -> None:
-        self._marks.close()
-        self._appends.close()
+        with suppress(SpoolFailed):
+            self.flush()
+        self._shelf.close()
         os.close(self._lock)
 
     def append(self, frame: Frame, lane: Lane) -> None:
@@ -125,14 +114,35 @@ class Spool:
 
         On a full card room is made; SpoolFull when none is left. A frame too
         large for any message keeps its number and the reason in place of its bytes.
+        By the terms bulk may be on disk only later, and in trouble all may be in memory only.
         """
         if not frames:
             return
-        texts = [(frame.at, encode_frame(frame)) for frame in frames]
-        stream = self._write(
-            self._appends, lambda: self._insert(lane, texts), reserve=lane == "urgent"
-        )
-        self._appended(stream, len(texts))
+        stream = self._shelf.current.get(lane) or self._shelf.begin(lane)
+        stream.add([(frame.at, encode_frame(frame)) for frame in frames])
+        try:
+            self._kept(stream)
+        except SpoolFailed:
+            if stream.octets > self._terms.memory:
+                self._take_off(stream, len(frames))
+                raise
+        self.drained.clear()
+        self.woken()
+
+    def flush(self) -> None:
+        """Put on disk what is in memory only. Raises SpoolFailed."""
+        self._shelf.flush(LANES)
+        self._since = None
+
+    def tend(self) -> None:
+        """To be called every few seconds: what may wait no longer, and what failed is tried again.
+
+        Raises SpoolFailed where the terms let nothing stay in memory.
+        """
+        if self._shelf.tend():
+            self._shelf.current.clear()  # the file is another one
+            self._settle()
+        self._flush_if_due(self._terms.gather)
 
     def cut(
         self, lane: Lane, after: Place | None = None, *, frames: int, octets: int
@@ -142,20 +152,20 @@ class Spool:
         Streams of earlier starts come first. A single frame larger than `octets` becomes `gone`.
         None when nothing is left behind that place.
         """
-        for stream in self._waiting(lane):
-            start = 1
+        for stream in self._shelf.waiting(lane):
+            start = self._shelf.seen_from(stream)
             if after is not None:
                 if stream.id < after.stream:
                     continue
-                start = after.sequence if stream.id == after.stream else 1
+                start = max(start, after.sequence if stream.id == after.stream else 1)
             gap = stream.receipted.gap(start, below=stream.next)
             if gap is not None:
-                return self._run(stream, gap, frames=frames, octets=octets)
+                return self._shelf.run(stream, gap, frames=frames, octets=octets)
         return None
 
     def waits(self, run: Run) -> bool:
         """Whether any frame of the run still has no receipt."""
-        stream = self._streams.get(run.stream)
+        stream = self._shelf.streams.get(run.stream)
         return stream is not None and not stream.receipted.covers([(run.first, run.last)])
 
     def receipt(self, streams: Mapping[str, Iterable[Range]], *, epoch: str) -> bool:
@@ -165,33 +175,21 @@ class Spool:
         as stored from then on, and what is still kept is sent again. An epoch that came before
         the last one is a late message and changes nothing.
         """
-        if not self._in_epoch(epoch):
+        if not self._shelf.in_epoch(epoch):
             return False
-        changed: dict[int, tuple[Stream, Ranges]] = {}
-        for name, ranges in streams.items():
-            stream = self._streams.get(name)
-            if stream is None:
-                continue
-            known = [(first, min(last, stream.next - 1)) for first, last in ranges]
-            known = [(first, last) for first, last in known if 0 < first <= last]
-            if not stream.receipted.covers(known):
-                changed[stream.id] = stream, stream.receipted | known
-        self._mark(changed)
-        return bool(changed)
+        news = [self._shelf.mark(name, ranges) for name, ranges in streams.items()]
+        self._settle()
+        if any(news):
+            self._flush_if_due(max(self._terms.gather, _RECEIPTS))
+        return any(news)
 
     def take_back(self, missing: Mapping[str, Sequence[Range]], *, epoch: str) -> bool:
         """Send again what the gateway misses after all; True when news. Raises SpoolFailed."""
-        news = False
-        for name, asked in missing.items() if epoch == self.epoch else ():
-            stream = self._streams.get(name)
-            left = stream.receipted - asked if stream else Ranges()
-            if stream is None or left == stream.receipted:
-                continue
-            self._write(self._appends, partial(unmark, self._appends, stream.id, asked))
-            stream.receipted, news = left, True
-            stream.measure()
+        if epoch != self.epoch:
+            return False
+        news = [self._shelf.unmark(name, ranges) for name, ranges in missing.items()]
         self._settle()
-        return news
+        return any(news)
 
     def forget(self, *, at_most: int = 5_000) -> int:
         """Delete frames whose receipt is older than the days to keep; how many were deleted.
@@ -200,200 +198,104 @@ class Spool:
         """
         if not self._clock.synchronised():
             return 0
-        return self._write(self._marks, lambda: self._forget(at_most))
+        return self._shelf.forget(at_most)
 
     @property
     def epoch(self) -> str | None:
         """The life of the gateway's store whose receipts count; None before the first receipt."""
-        return self._epochs[-1] if self._epochs else None
+        return self._shelf.epochs[-1] if self._shelf.epochs else None
 
     @property
     def cost(self) -> Cost | None:
         """What full cards have cost; None for a card that never was full."""
         return Cost.noted(self.recall(NOTE))
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps frames in memory, in one word: `storage_failed` or `card_full`."""
+        return self._shelf.trouble
+
+    @property
+    def happened(self) -> deque[Happening]:
+        """What is to be told of the spool, the oldest first; whoever tells it takes it out."""
+        return self._shelf.happened
+
+    @property
+    def room_days(self) -> float | None:
+        """Days the line may be dead before bulk is given up; None while the rate is unknown."""
+        return self._shelf.room_days()
+
+    def is_sound(self) -> bool:
+        """Look through the whole file, in any thread; a false answer is acted on by `renew`."""
+        return is_whole(self.path)
+
+    def renew(self) -> None:
+        """Set the file aside as spoilt and begin another with what can be read of it."""
+        self._shelf.suspect("a look through the file")
+        self.tend()
+
     def depth(self, lane: Lane | None = None) -> int:
         """How many frames, of one lane or of both, have no receipt yet."""
-        return sum(s.depth for s in self._streams.values() if lane is None or s.lane == lane)
+        streams = self._shelf.streams.values()
+        return sum(s.depth for s in streams if lane is None or s.lane == lane)
 
     def oldest(self, lane: Lane) -> int | None:
         """When the oldest frame without a receipt was heard, milliseconds since 1970."""
-        for stream in self._waiting(lane):
-            gap = stream.receipted.gap(1, below=stream.next)
-            at = gap and heard_at(self._marks, stream.id, gap)
-            if at is not None:
-                return at
-        return None
+        return self._shelf.oldest(lane)
 
     def remember(self, name: str, value: str) -> None:
-        """Keep one named value beside the frames, on disk when this returns."""
-        self._write(self._appends, lambda: note(self._appends, name, value))
+        """Keep one named value beside the frames, all on disk when this returns.
+
+        Raises SpoolFailed; where frames may stay in memory the value may be forgotten instead.
+        """
+        try:
+            self._shelf.remember(name, value)
+        except SpoolFailed:
+            if not self._terms.memory:
+                raise
 
     def recall(self, name: str) -> str | None:
-        return noted(self._appends, name)
-
-    # -- opening
-
-    def _load(self) -> None:
-        self._streams = {stream.stream: stream for stream in streams(self._marks)}
-        self._epochs: list[str] = json.loads(self.recall("epochs") or "[]")
-        self._settle()
+        return self._shelf.recall(name)
 
     # -- inside
 
-    def _write(
-        self, connection: sqlite3.Connection, work: Callable[[], _T], *, reserve: bool = True
-    ) -> _T:
-        """One transaction, tried again for as long as a full card can be made room on."""
-        self._reserve.hold()
-        grow = self._reserve.held
+    def _kept(self, stream: Stream) -> None:
+        """On disk now, or soon enough."""
+        if self._since is None:
+            self._since = self._clock.uptime()
+        if stream.lane == "urgent":
+            self._flush_calls()
+        elif stream.octets > _MOST_GATHERED or self._is_due(self._terms.gather):
+            self.flush()
+
+    def _flush_calls(self) -> None:
         try:
-            while True:
-                try:
-                    with self._writing(connection):
-                        let_grow(connection, may=grow)
-                        return work()
-                except SpoolFull:
-                    if not self._make_room():
-                        if grow or not reserve:
-                            raise
-                        grow = True  # nothing else is left: this is what the reserve is for
-                    else:
-                        grow = False
-        finally:
-            self._reserve.hold()
+            self.flush()
+        except SpoolFull:
+            self._shelf.flush(("urgent",))
 
-    def _make_room(self) -> bool:
-        """Whether it makes sense to try again. Deleting itself needs space: that of the reserve."""
-        released = self._reserve.release()
-        with suppress(sqlite3.Error):
-            self._marks.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        for at_most in _LET_GO:
-            with suppress(SpoolFull), self._writing(self._marks):
-                if self._let_go(at_most):
-                    return True
-        return released
+    def _take_off(self, stream: Stream, count: int) -> None:
+        """Frames that could not be kept were never here."""
+        stream.drop(count)
+        if stream.next == 1:
+            self._shelf.streams.pop(stream.stream)
+            self._shelf.current.pop(stream.lane)
 
-    def _let_go(self, at_most: int) -> int:
-        """The oldest receipted frames; when there are none, the oldest of the bulk lane."""
-        early = given_up = 0
-        for stream in list(self._streams.values()):
-            early += self._delete(stream.id, 0, stream.receipted, at_most - early)
-        for stream in self._waiting("bulk") if not early else ():
-            given_up += thin(self._marks, stream.id, at_most - given_up)
-        if early or given_up:
-            self._note_cost(early, given_up)
-        return early + given_up
+    def _is_due(self, seconds: float) -> bool:
+        return self._since is not None and self._clock.uptime() - self._since >= seconds
 
-    def _note_cost(self, early: int, given_up: int) -> None:
-        _log.error("a full card: %d receipted frames let go of, %d given up", early, given_up)
-        cost = (self.cost or Cost()).and_(at=self._clock.now_ms(), early=early, given_up=given_up)
-        note(self._marks, NOTE, cost.note())
-
-    @contextmanager
-    def _writing(self, connection: sqlite3.Connection) -> Generator[None]:
-        """One transaction; whatever else than space the disk refuses ends this spool's use."""
-        if self._failed is not None:
-            raise SpoolFailed(f"the spool failed before: {self._failed}") from self._failed
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if is_full(error):
-                raise SpoolFull(f"{self.path}: {error}") from error
-            self._failed = error
-            raise SpoolFailed(f"{self.path}: {error}") from error
-        finally:
-            if connection.in_transaction:
-                connection.rollback()
-
-    def _insert(self, lane: Lane, texts: Sequence[tuple[int, str]]) -> Stream:
-        stream = self._current.get(lane) or begin(self._appends, lane, self._clock.boot)
-        insert(self._appends, stream, texts)
-        return stream
-
-    def _appended(self, stream: Stream, count: int) -> None:
-        self._current[stream.lane] = self._streams[stream.stream] = stream
-        stream.next += count
-        stream.depth += count
-        self.drained.clear()
-        self.woken()
-
-    def _waiting(self, lane: Lane) -> Iterator[Stream]:
-        return (s for s in self._streams.values() if s.lane == lane and s.depth > 0)
+    def _flush_if_due(self, seconds: float) -> None:
+        if self._since is None and self._shelf.is_behind:
+            self._since = self._clock.uptime()
+        if self._is_due(seconds):
+            try:
+                self.flush()
+            except SpoolFailed:
+                if not self._terms.memory:
+                    raise
 
     def _settle(self) -> None:
-        if any(stream.depth for stream in self._streams.values()):
+        if self.depth():
             self.drained.clear()
         else:
             self.drained.set()
-
-    def _run(self, stream: Stream, gap: Range, *, frames: int, octets: int) -> Run:
-        rows = frames_in(self._marks, stream.id, gap, frames + 1)
-        bodies, gone = frames_then_gone(rows, gap, frames=frames, octets=octets)
-        last = gone[-1].last if gone else gap[0] + len(bodies) - 1
-        return Run(
-            stream=stream.stream,
-            boot=stream.boot,
-            first=gap[0],
-            last=last,
-            frames=tuple(bodies),
-            gone=tuple(gone),
-            following=Place(stream.id, last + 1),
-        )
-
-    def _in_epoch(self, epoch: str) -> bool:
-        """Whether a receipt of this epoch counts; a new one first undoes all earlier receipts."""
-        if epoch in self._epochs:
-            return epoch == self._epochs[-1]
-        self._write(self._appends, lambda: self._note_epoch(epoch))
-        for stream in self._streams.values() if self._epochs else ():
-            stream.receipted = Ranges()
-            stream.measure()
-        self._epochs.append(epoch)
-        self._settle()
-        return True
-
-    def _note_epoch(self, epoch: str) -> None:
-        note(self._appends, "epochs", json.dumps([*self._epochs, epoch]))
-        if self._epochs:
-            self._appends.execute("DELETE FROM receipted")
-
-    def _mark(self, changed: Mapping[int, tuple[Stream, Ranges]]) -> None:
-        if not changed:
-            return
-        sure = self._clock.synchronised()
-        hour = self._clock.now_ms() // _HOUR_MS if sure else _UNDATED
-        rows = [(number, hour, json.dumps(list(r))) for number, (_, r) in changed.items()]
-        self._write(self._marks, lambda: mark(self._marks, rows))
-        for stream, ranges in changed.values():
-            stream.receipted = ranges
-            stream.measure()
-        self._settle()
-
-    def _forget(self, at_most: int) -> int:
-        now, forgotten = self._clock.now_ms() // _HOUR_MS, 0
-        date(self._marks, now, undated=_UNDATED)
-        # with nothing to keep not even the hour is waited for in which the receipt came
-        before = int(now - self.keep_days * 24) if self.keep_days else _UNDATED
-        old = receipted(self._marks, before=before)
-        for stream, hour, ranges in old:
-            forgotten += self._delete(stream, hour, json.loads(ranges), at_most - forgotten)
-        return forgotten
-
-    def _delete(self, stream: int, hour: int, ranges: Iterable[Range], at_most: int) -> int:
-        deleted = delete(self._marks, stream, ranges, at_most)
-        self._marks.execute("DELETE FROM receipted WHERE stream = ? AND hour < ?", (stream, hour))
-        self._drop_if_empty(stream)
-        return deleted
-
-    def _drop_if_empty(self, number: int) -> None:
-        stream = next((s for s in self._streams.values() if s.id == number), None)
-        if stream is None or stream.depth or self._current.get(stream.lane) is stream:
-            return
-        if self._marks.execute("SELECT 1 FROM frame WHERE stream = ?", (number,)).fetchone():
-            return
-        self._marks.execute("DELETE FROM receipted WHERE stream = ?", (number,))
-        self._marks.execute("DELETE FROM stream WHERE id = ?", (number,))
-        del self._streams[stream.stream]

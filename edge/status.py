@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from adapters.frame import LANES, Lane
-from edge.disk import holder, noted
+from edge.disk import connect_reading, holder, noted
 from edge.files import write_atomically
 from edge.identity import FILE, BadIdentity, read_identity
 from edge.ranges import Ranges
 from edge.room import NOTE, Cost
+from edge.stream import NEXT
 
 STATUS = "status.json"
 """What the running agent writes in the home folder."""
@@ -134,24 +135,20 @@ def read_status(home: Path) -> Status:
 
 def peek(path: Path) -> Depths:
     """Depth and oldest frame of each lane, from another process. Raises sqlite3.Error."""
-    with closing(_reading(path)) as connection:
+    with closing(connect_reading(path)) as connection:
         return {lane: _peek(connection, lane) for lane in LANES}
 
 
 def peek_cost(path: Path) -> Cost | None:
     """What a full card has cost, from another process. Raises sqlite3.Error."""
-    with closing(_reading(path)) as connection:
+    with closing(connect_reading(path)) as connection:
         return Cost.noted(noted(connection, NOTE))
-
-
-def _reading(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
 
 
 def _peek(connection: sqlite3.Connection, lane: Lane) -> tuple[int, int | None]:
     depth, oldest = 0, list[int]()
     for number, following, ranges, _ in connection.execute(
-        "SELECT s.id, s.next, r.ranges, max(r.hour) FROM stream s"
+        f"SELECT s.id, {NEXT}, r.ranges, max(r.hour) FROM stream s"  # noqa: S608 - ours
         " LEFT JOIN receipted r ON r.stream = s.id WHERE s.lane = ? GROUP BY s.id",
         (lane,),
     ).fetchall():

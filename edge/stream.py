@@ -3,20 +3,26 @@
 import json
 import sqlite3
 import uuid
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from adapters.frame import Lane
 from edge.ranges import Range, Ranges
 from edge.run import fitting
 
-CARD_FULL = "the memory card was full"
-"""Why a frame was given up before it had a receipt; told to the gateway."""
+Row = tuple[int, str | None, str | None]
+"""Sequence, body and why there is none."""
 
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """What the spool knows of one stream without asking the disk."""
+    """What the spool knows of one stream without asking the disk.
+
+    `tail` are its newest frames, each with when it was heard, that are in memory only; `octets`
+    are theirs.
+    """
 
     id: int
     stream: str
@@ -25,15 +31,60 @@ class Stream:
     next: int = 1
     receipted: Ranges = field(default_factory=Ranges)
     depth: int = 0
+    tail: deque[tuple[int, str]] = field(default_factory=deque[tuple[int, str]])
+    octets: int = 0
+
+    @property
+    def written(self) -> int:
+        """The first number that is in memory only."""
+        return self.next - len(self.tail)
+
+    def add(self, texts: Sequence[tuple[int, str]]) -> None:
+        self.tail.extend(texts)
+        self.next += len(texts)
+        self.depth += len(texts)
+        self.octets += _octets(texts)
+
+    def drop(self, count: int) -> None:
+        """Take back what was added last: nobody has seen it, so the numbers are free again."""
+        dropped = [self.tail.pop() for _ in range(count)]
+        self.next -= count
+        self.depth -= count
+        self.octets -= _octets(dropped)
+
+    def flushed(self) -> None:
+        """All of it is on disk now."""
+        self.tail.clear()
+        self.octets = 0
+
+    def let_go(self) -> None:
+        """Forget the frames in memory that have a receipt: the disk does not take them."""
+        while self.tail and self.written in self.receipted:
+            self.octets -= _octets([self.tail.popleft()])
 
     def measure(self) -> None:
         self.depth = self.next - 1 - self.receipted.count(below=self.next)
+
+    def rows_in_memory(self, gap: Range, at_most: int) -> list[Row]:
+        first = max(gap[0], self.written)
+        texts = islice(self.tail, first - self.written, None)
+        numbers = range(first, min(gap[1] + 1, first + at_most))
+        return [(number, *fitting(text)) for number, (_, text) in zip(numbers, texts, strict=False)]
+
+
+def _octets(texts: Iterable[tuple[int, str]]) -> int:
+    return sum(len(text) for _, text in texts)
+
+
+def begun(number: int, lane: Lane, boot: str) -> Stream:
+    """A stream with a name that no other will ever have."""
+    return Stream(number, str(uuid.uuid4()), lane, boot)
 
 
 def streams(connection: sqlite3.Connection) -> Iterator[Stream]:
     """All streams on the disk, the oldest first."""
     rows = connection.execute(
-        "SELECT s.id, s.stream, s.lane, s.boot, s.next, r.ranges, max(r.hour) FROM stream s"
+        f"SELECT s.id, s.stream, s.lane, s.boot, {NEXT}, r.ranges, max(r.hour) FROM stream s"  # noqa: S608 - ours
         " LEFT JOIN receipted r ON r.stream = s.id GROUP BY s.id ORDER BY s.id"
     )
     for number, name, lane, boot, following, ranges, _ in rows:
@@ -43,36 +94,31 @@ def streams(connection: sqlite3.Connection) -> Iterator[Stream]:
         yield stream
 
 
-def begin(connection: sqlite3.Connection, lane: Lane, boot: str) -> Stream:
-    """A stream with a name that no other will ever have."""
-    name = str(uuid.uuid4())
-    made = connection.execute(
-        "INSERT INTO stream (stream, lane, boot, next) VALUES (?, ?, ?, 1) RETURNING id",
-        (name, lane, boot),
-    ).fetchone()
-    return Stream(int(made[0]), name, lane, boot)
+NEXT = "max(s.next, coalesce((SELECT max(f.sequence) + 1 FROM frame f WHERE f.stream = s.id), 1))"
+"""The number after a stream's last one: of a stream `s`, in SQL.
+
+It is not written with every frame (that would be a page more each time) but before rows go.
+"""
 
 
-def insert(
-    connection: sqlite3.Connection, stream: Stream, texts: Sequence[tuple[int, str]]
-) -> None:
-    """Frames, each with when it was heard, under the stream's next numbers."""
+def insert(connection: sqlite3.Connection, stream: Stream) -> None:
+    """What of a stream is in memory only."""
+    connection.execute(
+        "INSERT INTO stream (id, stream, lane, boot, next) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (stream) DO NOTHING",
+        (stream.id, stream.stream, stream.lane, stream.boot, stream.written),
+    )
     connection.executemany(
         "INSERT INTO frame (stream, sequence, at, body, gone) VALUES (?, ?, ?, ?, ?)",
         [
             (stream.id, sequence, at, *fitting(text))
-            for sequence, (at, text) in enumerate(texts, start=stream.next)
+            for sequence, (at, text) in enumerate(stream.tail, start=stream.written)
         ],
     )
-    connection.execute(
-        "UPDATE stream SET next = ? WHERE id = ?", (stream.next + len(texts), stream.id)
-    )
 
 
-def frames_in(
-    connection: sqlite3.Connection, stream: int, gap: Range, at_most: int
-) -> list[tuple[int, str | None, str | None]]:
-    """Sequence, body and why it is gone, in order."""
+def frames_in(connection: sqlite3.Connection, stream: int, gap: Range, at_most: int) -> list[Row]:
+    """Rows on disk, in order."""
     return connection.execute(
         "SELECT sequence, body, gone FROM frame WHERE stream = ? AND sequence BETWEEN ? AND ?"
         " ORDER BY sequence LIMIT ?",
@@ -83,7 +129,8 @@ def frames_in(
 def heard_at(connection: sqlite3.Connection, stream: int, gap: Range) -> int | None:
     """When the first frame in a range was heard, milliseconds since 1970."""
     row = connection.execute(
-        "SELECT at FROM frame WHERE stream = ? AND sequence BETWEEN ? AND ? LIMIT 1",
+        "SELECT at FROM frame WHERE stream = ? AND sequence BETWEEN ? AND ?"
+        " ORDER BY sequence LIMIT 1",
         (stream, *gap),
     ).fetchone()
     return None if row is None else int(row[0])
@@ -136,6 +183,7 @@ def delete(
     connection: sqlite3.Connection, stream: int, ranges: Iterable[Range], at_most: int
 ) -> int:
     """Delete the oldest frames of these ranges; how many were there."""
+    _note_next(connection, stream)
     deleted = 0
     for first, last in ranges:
         deleted += connection.execute(
@@ -147,23 +195,43 @@ def delete(
     return deleted
 
 
-def thin(connection: sqlite3.Connection, stream: int, at_most: int) -> int:
+def thin(connection: sqlite3.Connection, stream: Stream, at_most: int, why: str) -> int:
     """Give up the oldest frames of a stream that has no receipted one left; how many it gave up.
 
     Of each range one row stays, with the reason: `run.frames_then_gone` reads it for all of it.
+    A range right behind one that went for the same reason needs none: a stream has one such row,
+    however often it is thinned, and the gateway one range.
     """
+    _note_next(connection, stream.id)
     rows = connection.execute(
         "SELECT sequence FROM frame WHERE stream = ? AND body IS NOT NULL"
         " ORDER BY sequence LIMIT ?",
-        (stream, at_most),
+        (stream.id, at_most),
     ).fetchall()
-    for first, last in Ranges((number, number) for (number,) in rows):
+    for gap in Ranges((number, number) for (number,) in rows):
+        first = gap[0] if _goes_on(connection, stream, gap[0], why) else gap[0] + 1
+        if first > gap[0]:
+            connection.execute(
+                "UPDATE frame SET body = NULL, gone = ? WHERE stream = ? AND sequence = ?",
+                (why, stream.id, gap[0]),
+            )
         connection.execute(
-            "UPDATE frame SET body = NULL, gone = ? WHERE stream = ? AND sequence = ?",
-            (CARD_FULL, stream, first),
-        )
-        connection.execute(
-            "DELETE FROM frame WHERE stream = ? AND sequence > ? AND sequence <= ?",
-            (stream, first, last),
+            "DELETE FROM frame WHERE stream = ? AND sequence BETWEEN ? AND ?",
+            (stream.id, first, gap[1]),
         )
     return len(rows)
+
+
+def _goes_on(connection: sqlite3.Connection, stream: Stream, first: int, why: str) -> bool:
+    """Whether what is before this number went for the same reason and waits to be told so."""
+    if first - 1 in stream.receipted:
+        return False
+    row = connection.execute(
+        "SELECT gone FROM frame WHERE stream = ? AND sequence < ? ORDER BY sequence DESC LIMIT 1",
+        (stream.id, first),
+    ).fetchone()
+    return row == (why,)
+
+
+def _note_next(connection: sqlite3.Connection, stream: int) -> None:
+    connection.execute(f"UPDATE stream AS s SET next = {NEXT} WHERE s.id = ?", (stream,))  # noqa: S608 - ours

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from adapters.frame import Gone, Lane
-from edge.room import Reserve
+from edge.room import CARD_FULL, Reserve
 from edge.run import Run
 from edge.spool import Spool, SpoolFull
 from edge.status import SPOOL, read_status
-from edge.stream import CARD_FULL
 from tests.edge.frames import HandClock, heard
 
 EPOCH = "6a0c5a4e-0000-4000-8000-000000000001"
@@ -65,7 +64,7 @@ def append_until_given_up(spool: Spool, lane: Lane = "bulk", *, most: int = 400)
 
 def append_for_ever(spool: Spool) -> None:
     for number in range(9_000):
-        spool.append(heard(number, size=SIZE), "bulk")
+        spool.append_many([heard(number, size=SIZE) for _ in range(100)], "bulk")
 
 
 def receipt_all(spool: Spool) -> None:

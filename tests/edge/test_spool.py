@@ -104,6 +104,7 @@ def test_the_oldest_frame_that_waits_is_known_to_this_and_to_another_process(
         [run] = runs(spool, "bulk")
         spool.receipt({run.stream: [(1, 1)]}, epoch=EPOCH)
 
+        spool.flush()
         assert (spool.oldest("bulk"), spool.oldest("urgent")) == (2_002, None)
         assert peek(path) == {"urgent": (0, None), "bulk": (1, 2_002)}
 
@@ -193,10 +194,10 @@ def test_a_second_agent_is_refused(path: Path, clock: HandClock) -> None:
 def test_after_one_refused_write_the_spool_takes_nothing_more(path: Path, clock: HandClock) -> None:
     with Spool(path, clock) as spool:
         spool.append(heard(1), "bulk")
-        spool._appends.execute("PRAGMA query_only = ON")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as a card that turned read-only
+        spool._shelf._card.connection.execute("PRAGMA query_only = ON")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess] - as a card that turned read-only
         with pytest.raises(SpoolFailed):
             spool.append(heard(2), "bulk")
-        spool._appends.execute("PRAGMA query_only = OFF")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        spool._shelf._card.connection.execute("PRAGMA query_only = OFF")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
 
         with pytest.raises(SpoolFailed, match="failed before"):
             spool.append(heard(3), "bulk")

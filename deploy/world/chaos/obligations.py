@@ -17,6 +17,7 @@ from typing import Any
 from adapters.frame import Frame, Lane, encode_frame
 from deploy.world.oracle_stored import fingerprint
 from edge.spool import Spool, SpoolFull
+from edge.stream import NEXT
 
 Meaning = tuple[str, float | None, int | None]
 """What a device means by one thing it says: word, value, code."""
@@ -99,7 +100,9 @@ class Obligations:
         """The lane's newest stream and the number that its next frame will have."""
         with closing(
             self._spool.execute(
-                "SELECT stream, next FROM stream WHERE lane = ? ORDER BY id DESC LIMIT 1", (lane,)
+                f"SELECT s.stream, {NEXT} FROM stream s WHERE s.lane = ?"  # noqa: S608 - ours
+                " ORDER BY s.id DESC LIMIT 1",
+                (lane,),
             )
         ) as found:
             row = found.fetchone()
