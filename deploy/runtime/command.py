@@ -14,8 +14,12 @@ from typing import NoReturn
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.machine import (
     ALWAYS,
+    FOR_KILLS,
     FOR_LONG_TESTS,
+    FOR_POWER_CUTS,
+    Need,
     architecture_of,
+    lacks_for_power_cuts,
     make_sure_of_packages,
     make_sure_of_room,
 )
@@ -42,16 +46,17 @@ _BY_SIGNAL = 128
 """Added to a signal's number, it is the exit code of what that signal has ended, as in a shell."""
 
 
-def set_up(*, for_long_tests: bool = False) -> None:
+def set_up(*needs: Need) -> None:
     """Make the runtime folder complete; quick and without network when it is.
 
-    Raises Stop when it cannot be made. Two at the same time wait for one another.
+    `needs` are packages of the distribution besides those that are always needed. Raises Stop when
+    it cannot be made. Two at the same time wait for one another.
     """
     architecture = architecture_of()
     RUNTIME.mkdir(exist_ok=True)
     with (RUNTIME / "lock").open("w") as lock:
         _take(lock.fileno())
-        make_sure_of_packages((*ALWAYS, *(FOR_LONG_TESTS if for_long_tests else ())))
+        make_sure_of_packages((*ALWAYS, *needs))
         fetched = (prefix_stamp(architecture=architecture), *venv_stamps()[:2])
         if not all(stamp.is_current() for stamp in fetched):
             say("Setting up (once; an interrupted set-up goes on where it was):")
@@ -85,7 +90,7 @@ def test(arguments: Sequence[str]) -> int:
 
     Interrupted, it ends with the check or the tests that were running.
     """
-    set_up(for_long_tests="--long" in arguments)
+    set_up(*(FOR_LONG_TESTS if "--long" in arguments else ()), *_for_power_cuts(and_kills=True))
     checked = dict[str, tuple[int, float]]()
     for name, command in (dict(CHECKS) | tests(arguments)).items():
         checked[name] = _timed(command)
@@ -117,7 +122,8 @@ def bench(arguments: Sequence[str]) -> int:
 
 def chaos(arguments: Sequence[str]) -> int:
     """Random faults on the real parts; it takes this process over as well."""
-    _handed_over("deploy.world.chaos", arguments)
+    needs = _for_power_cuts() if arguments[:1] == ["power"] else ()
+    _handed_over("deploy.world.chaos", arguments, *needs)
 
 
 def fuzz(arguments: Sequence[str]) -> int:
@@ -144,8 +150,15 @@ def main() -> int:
     return jobs[name](arguments)
 
 
-def _handed_over(module: str, arguments: Sequence[str]) -> NoReturn:
-    set_up()
+def _for_power_cuts(*, and_kills: bool = False) -> Sequence[Need]:
+    """Nothing where they cannot be used: the tests are skipped there, and the command says why."""
+    if lacks_for_power_cuts():
+        return ()
+    return (*FOR_POWER_CUTS, *FOR_KILLS) if and_kills else FOR_POWER_CUTS
+
+
+def _handed_over(module: str, arguments: Sequence[str], *needs: Need) -> NoReturn:
+    set_up(*needs)
     command = [str(PYTHON), "-P", "-m", module, *arguments]
     os.execve(command[0], command, environment())  # noqa: S606 -- our own words, and no shell is wanted
 

@@ -34,7 +34,34 @@ ALWAYS = (
     Need(package="dbus-daemon", is_met=lambda: shutil.which("dbus-daemon") is not None),
     Need(package="tzdata", is_met=_has_zones),
 )
+DEVICES_FOR_POWER_CUTS = (Path("/dev/fuse"), Path("/dev/loop-control"))
+
+
+def _has_nbdkit_python() -> bool:
+    asked = ["nbdkit", "--dump-plugin", "python"]
+    return shutil.which("nbdkit") is not None and (
+        subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    )
+
+
+FOR_POWER_CUTS = (
+    Need(package="nbdkit", is_met=lambda: shutil.which("nbdkit") is not None),
+    Need(package="nbdkit-plugin-python", is_met=_has_nbdkit_python),
+    Need(package="libnbd-bin", is_met=lambda: shutil.which("nbdfuse") is not None),
+    Need(package="e2fsprogs", is_met=lambda: shutil.which("mkfs.ext4") is not None),
+    Need(package="mount", is_met=lambda: shutil.which("losetup") is not None),
+)
+"""A disk whose power can be cut, as a file through FUSE, formatted and mounted."""
+FOR_KILLS = (Need(package="strace", is_met=lambda: shutil.which("strace") is not None),)
 FOR_LONG_TESTS = (Need(package="chromium", is_met=lambda: shutil.which("chromium") is not None),)
+
+
+def lacks_for_power_cuts() -> str | None:
+    """Why no package would help this machine to a disk whose power can be cut; None when it may."""
+    if os.geteuid() != 0:
+        return "only root may mount"
+    absent = [str(device) for device in DEVICES_FOR_POWER_CUTS if not device.exists()]
+    return f"the machine has no {' and no '.join(absent)}" if absent else None
 
 
 def architecture_of(*, os_release: Path = Path("/etc/os-release")) -> str:

@@ -27,14 +27,15 @@ from deploy.world.chaos.world import World
 from deploy.world.numbers import at_least_one
 
 _MOST_SAID = 20
-_DRILL = "restore"
+_OTHERS = ("restore", "power")
+"""Words that ask for another command, each a module beside this one."""
 
 
 def main(words: Sequence[str]) -> int:
     """The exit code: 0 only when nothing is lost, doubled, missing or false."""
-    if words and words[0] == _DRILL:
-        drill = importlib.import_module("deploy.world.chaos.restore")
-        return int(drill.main(list(words[1:])))
+    if words and words[0] in _OTHERS:
+        other = importlib.import_module(f"deploy.world.chaos.{words[0]}")
+        return int(other.main(list(words[1:])))
     arguments = _parser().parse_args(words)
     with nullcontext(arguments.keep) if arguments.keep else scratch_folder() as folder:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/chaos",
         description=__doc__,
-        epilog="deploy/chaos restore: the drill of a restore from a backup.",
+        epilog="deploy/chaos restore: the drill of a restore from a backup. "
+        "deploy/chaos power: power cuts of a box's memory card.",
     )
     parser.add_argument("--rounds", type=at_least_one, default=12, help="faults (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of faults and traffic (%(default)s)")
