@@ -23,6 +23,8 @@ class Air:
     """
 
     def __init__(self, *, devices: int = _DEVICES) -> None:
+        self.told_again = False
+        """Whether the last report had nothing new: proof that repeats are told in this scan."""
         self._devices = devices
         self._last = OrderedDict[str, Mapping[str, Any]]()
 
@@ -30,10 +32,11 @@ class Air:
         """Whether this report of org.bluez.Device1's properties comes from the air."""
         address: str = properties["Address"]
         last = self._last.pop(address, None)
+        self.told_again = last == properties
         self._last[address] = dict(properties)
         while len(self._last) > self._devices:
             self._last.popitem(last=False)
-        if last is None:
+        if last is None or self.told_again:
             return True
         changed = {
             name
@@ -43,7 +46,7 @@ class Air:
         if "RSSI" in last and "RSSI" not in properties:
             changed.discard("RSSI")
             return any(name in changed for name in _AIR)
-        return not changed or any(name in changed for name in _AIR)
+        return any(name in changed for name in _AIR)
 
 
 def frame(properties: Mapping[str, Any], clock: Clock) -> Frame:

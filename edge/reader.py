@@ -28,6 +28,7 @@ from edge.echo import Echo
 from edge.event import Detail, Say
 from edge.heartbeat import Reader as State
 from edge.ladder import Trouble
+from edge.silence import Change, Silence
 from edge.strangers import Strangers
 from edge.visitor import Visitor
 from edge.watchdog import Watchdog
@@ -36,6 +37,8 @@ FIRST = 20.0
 """Seconds within which a new scan must hear something: `start()` may succeed and be deaf."""
 STARTING = 20.0
 """Seconds for BlueZ to answer a start or a stop."""
+LOOKING = 30.0
+"""Seconds between two looks at which devices have fallen silent."""
 LONGEST_PAUSE = 300.0
 """Seconds between two new scans at most, while each of them hears nothing."""
 
@@ -68,6 +71,8 @@ class Reader:
         silence: float = 75.0,
         first: float = FIRST,
         step: float = STEP,
+        looking: float = LOOKING,
+        quiet: Silence | None = None,
     ) -> None:
         self.state: State = "starting"
         self._clock = clock
@@ -77,11 +82,15 @@ class Reader:
         self._adapter = adapter
         self._silence = silence
         self._first = first
+        self._looking = looking
         self._config = Config()
         self._air = Air()
         self._echo = Echo()
         self._strangers = Strangers()
+        self._quiet = quiet or Silence()
+        self._scanner: BleakScanner | None = None
         self._devices: dict[str, BLEDevice] = {}
+        self._linked: set[str] = set()
         self._windows: list[Window] = []
         self._waiting: list[tuple[Frame, Lane]] = []
         self._heard_at: float | None = None
@@ -100,6 +109,7 @@ class Reader:
         """Hear what this configuration names, from now on."""
         self._config = config
         self._devices = {a: d for a, d in self._devices.items() if a in config.devices}
+        self._quiet.rhythm.only(frozenset(config.devices))
         self._visitor.follow(config)
 
     async def discover(self, seconds: float) -> list[Sighting]:
@@ -120,6 +130,7 @@ class Reader:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scan_for_ever(), name="scan")
             group.create_task(watch(self._lost), name="watch")
+            group.create_task(self._look_for_ever(), name="look")
             group.create_task(self._keep_for_ever(), name="keep")
             group.create_task(self._visitor.run(), name="visit")
 
@@ -127,13 +138,12 @@ class Reader:
 
     async def _scan_for_ever(self) -> None:
         """One scanner for as long as it hears; then the steps of the ladder, one by one."""
-        scanner: BleakScanner | None = None
         while True:
-            scanner = scanner or self._scanner()
+            scanner = self._scanner = self._scanner or self._new_scanner()
             trouble = await self._listen(scanner)
             self._say_silent(trouble)
             if await self._watchdog.climb(trouble) != "rescan":
-                scanner = None
+                self._scanner = None
             if self._failures:
                 await asyncio.sleep(min(2.0 ** (self._failures - 1), LONGEST_PAUSE))
 
@@ -145,6 +155,7 @@ class Reader:
                 await scanner.start()
             await self._let_go()
             self._failures = 0
+            self._quiet.begun(self._now())
             return await self._until_trouble(self._first * self._watchdog.ladder.patience())
         except _FAULTS as fault:
             _log.warning("the scan did not start: %s", fault or type(fault).__name__)
@@ -185,7 +196,7 @@ class Reader:
             self._silent_from = None
             self._say("radio.hearing", healed_by=healed, silent_seconds=silent)
 
-    def _scanner(self) -> BleakScanner:
+    def _new_scanner(self) -> BleakScanner:
         # repeated bytes are reported too, else a second press with the bytes of the first is none
         filters = {"DuplicateData": True}
         bluez: Any = {"filters": filters}
@@ -236,6 +247,7 @@ class Reader:
         self._tell("hearing")
         for window in self._windows:
             window.hear(properties)
+        self._quiet.told_repeats |= self._air.told_again
         heard = frame(properties, self._clock)
         listed = self._config.devices.get(heard.device)
         lane = self._config.lane(heard)
@@ -243,6 +255,7 @@ class Reader:
             return
         if listed is not None:
             self._devices[heard.device] = device
+            self._quiet.rhythm.hear(heard.device, self._heard_at)
         news = self._echo.hear(heard)
         if news is None or (listed is None and not self._admitted(heard.device)):
             return
@@ -256,6 +269,29 @@ class Reader:
         if (refused := self._strangers.complaint(self._now())) is not None:
             _log.warning("too many calls of devices placed nowhere here: %d not kept", refused)
         return admitted
+
+    # -- devices that fall silent
+
+    async def _look_for_ever(self) -> None:
+        """Only while the radio hears: a deaf radio says nothing of any device."""
+        while True:
+            await asyncio.sleep(self._looking)
+            if self.state == "hearing":
+                placed = self._config.devices.keys() - self._linked
+                for change in self._quiet.look(placed, self._now(), self._remembers):
+                    self._say_changed(change)
+
+    def _say_changed(self, change: Change) -> None:
+        word = "device.heard" if change.speaks else "device.silent"
+        usual = None if change.usual is None else round(change.usual)
+        silent = round(change.silent)
+        self._say(word, device=change.address, silent_seconds=silent, usual_seconds=usual)
+
+    def _remembers(self, address: str) -> bool:
+        """Whether BlueZ has the device still; it forgets those unheard for 30 s."""
+        if self._scanner is None:
+            return True
+        return any(device.address == address for device in self._scanner.discovered_devices)
 
     # -- keeping
 
@@ -282,9 +318,12 @@ class Reader:
             client = await establish_connection(
                 BleakClient, device, address, lambda _: left(), use_services_cache=False
             )
+            self._linked.add(address)
             try:
                 yield cast("Client", client)
             finally:
+                self._linked.discard(address)
+                self._quiet.rhythm.excuse(address, self._now())
                 with suppress(*_FAULTS):
                     async with asyncio.timeout(STARTING):
                         await client.disconnect()

@@ -13,7 +13,8 @@ from edge.config import Call, Config, Device, Plan
 from edge.connection import STEP
 from edge.event import Detail, Say
 from edge.heartbeat import Reader as State
-from edge.reader import FIRST, Reader
+from edge.reader import FIRST, LOOKING, Reader
+from edge.silence import Silence
 from edge.spool import SpoolFailed
 from tests.edge.frames import HandClock
 
@@ -81,6 +82,7 @@ def a_reader(
     first: float = FIRST,
     step: float = STEP,
     say: Say | None = None,
+    quiet: Silence | None = None,
 ) -> Reader:
     return Reader(
         clock=HandClock(),
@@ -91,6 +93,8 @@ def a_reader(
         silence=silence,
         first=first,
         step=step,
+        looking=LOOKING if quiet is None else 0.05,
+        quiet=quiet,
     )
 
 
@@ -101,6 +105,29 @@ async def left(peripheral: Peripheral) -> None:
             return
         await asyncio.sleep(0.02)
     pytest.fail("still connected")
+
+
+@dataclass
+class Said:
+    """What the box said of itself."""
+
+    events: list[tuple[str, dict[str, Detail]]] = field(
+        default_factory=list[tuple[str, dict[str, Detail]]]
+    )
+
+    def __call__(self, word: str, /, **details: Detail) -> None:
+        self.events.append((word, details))
+
+    def words(self) -> list[str]:
+        return [word for word, _ in self.events]
+
+    def last(self, word: str) -> dict[str, Detail]:
+        return [details for said, details in self.events if said == word][-1]
+
+    async def hears(self, word: str) -> None:
+        async with asyncio.timeout(SOON):
+            while word not in self.words():  # noqa: ASYNC110 - knows no event
+                await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -14,32 +13,13 @@ from deploy.world.bluez_faults import Version
 from deploy.world.systemd import Systemd
 from edge import mending
 from edge.bus import Refused
-from edge.event import Detail
 from edge.ladder import LASTING, Past
 from edge.watchdog import NOTE, Watchdog
 from tests.edge.frames import HandClock
-from tests.edge.hearing import Kept, a_reader, config, device, sensor
+from tests.edge.hearing import Kept, Said, a_reader, config, device, sensor
 
 MOTION = "A4:C1:38:00:00:01"
 VERSIONS = pytest.mark.parametrize("version", ["5.66", "5.82"])
-
-
-@dataclass
-class Said:
-    """What the box said of itself."""
-
-    events: list[tuple[str, dict[str, Detail]]] = field(
-        default_factory=list[tuple[str, dict[str, Detail]]]
-    )
-
-    def __call__(self, word: str, /, **details: Detail) -> None:
-        self.events.append((word, details))
-
-    def words(self) -> list[str]:
-        return [word for word, _ in self.events]
-
-    def last(self, word: str) -> dict[str, Detail]:
-        return [details for said, details in self.events if said == word][-1]
 
 
 @asynccontextmanager
@@ -97,7 +77,7 @@ async def test_a_daemon_that_is_killed_is_missed_at_once_and_started_by_systemd(
         await kept.sees(lambda: "silent" in kept.states)
         noticed = asyncio.get_running_loop().time() - began
         await heard_again(kept)
-        await kept.sees(lambda: "radio.hearing" in said.words() or None)
+        await said.hears("radio.hearing")
 
     assert noticed < 0.4  # sooner than the half second of silence
     assert systemd.restarted == ["bluetooth.service"]
@@ -114,7 +94,7 @@ async def test_a_deaf_controller_is_healed_by_switching_it_off_and_on(
         bluez.faults.deaf = True
         await kept.sees(lambda: "silent" in kept.states)
         await heard_again(kept)
-        await kept.sees(lambda: "radio.hearing" in said.words() or None)
+        await said.hears("radio.hearing")
 
     steps = ["radio.rescanned", "radio.scanner_renewed", "radio.power_cycled"]
     assert said.words() == ["radio.silent", *steps, "radio.hearing"]
@@ -128,8 +108,7 @@ async def test_a_step_that_is_refused_is_said_and_the_ladder_goes_on(radio: Priv
     ):
         await bluez.die()
         await kept.sees(lambda: "silent" in kept.states)
-        while "radio.daemon_restarted" not in said.words():  # noqa: ASYNC110 - knows no event
-            await asyncio.sleep(0.02)
+        await said.hears("radio.daemon_restarted")
         await bluez.revive()
         await heard_again(kept)
 
