@@ -15,6 +15,8 @@ from typing import Any, cast
 
 from adapters.frame import Frame, Lane
 from edge.aside import OWNER, set_box_aside
+from edge.care import EVERY as CARE_EVERY
+from edge.care import Care, StatusFile, terms
 from edge.clock import Clock
 from edge.config import CONFIG, ConfigFile
 from edge.disk import SpoolTaken
@@ -26,8 +28,8 @@ from edge.join import BadCode, Busy, Refused, Unreachable, WrongGateway, join, r
 from edge.reader import Reader
 from edge.room import RESERVE
 from edge.settings import BadSetting, Settings
-from edge.spool import Spool, SpoolFailed, SpoolFull
-from edge.status import SPOOL, read_status, write_status
+from edge.spool import Spool, SpoolFailed
+from edge.status import SPOOL, read_status
 from edge.uplink import Uplink
 
 OK, FAILED, USAGE, NOT_JOINED, NO_GATEWAY, REFUSED, WRONG_GATEWAY, TAKEN, TROUBLE = range(9)
@@ -50,8 +52,6 @@ _TROUBLES: dict[type[Exception], tuple[int, str]] = {
     OSError: (FAILED, "the system refuses"),
 }
 _INTERRUPTED = 130
-_STATUS_EVERY = 10.0
-_FORGET_EVERY = 600.0
 _log = logging.getLogger("edge")
 
 
@@ -136,7 +136,13 @@ def _own_spool(settings: Settings, clock: Clock, edge: str) -> Spool:
 
     def opened() -> Spool:
         path = settings.home / SPOOL
-        return Spool(path, clock, keep_days=settings.keep_days, reserve=RESERVE)
+        return Spool(
+            path,
+            clock,
+            keep_days=settings.keep_days,
+            reserve=RESERVE,
+            terms=terms(settings.spool_mb),
+        )
 
     spool = opened()
     owner = spool.recall(OWNER)
@@ -165,6 +171,8 @@ class _Agent:
         self._uplink = Uplink(
             spool, identity.link(), clock, heartbeat=self._beat, on_config=self._configured
         )
+        self._care = Care(spool, self._beat, self._say, self._uplink.tell)
+        self._status = StatusFile(settings.home)
         self._reader = Reader(
             clock=clock,
             keep=self._keep,
@@ -191,7 +199,7 @@ class _Agent:
         self._write_status()
 
     def _parts(self) -> list[Any]:
-        parts = [self._uplink.run(), self._tend()]
+        parts = [self._uplink.run(), self._tend(), self._care.check()]
         if self._settings.radio:
             self._beat.reader = "starting"
             parts.append(self._hear())
@@ -205,26 +213,24 @@ class _Agent:
             raise
 
     async def _tend(self) -> None:
-        """The box's housekeeping: what may be forgotten, the status file, systemd's watchdog."""
-        loop = asyncio.get_running_loop()
-        forget_at = loop.time()
+        """The box's housekeeping: the spool, the status file, systemd's watchdog."""
         while True:
             self._write_status()
             _notify("WATCHDOG=1")
-            if loop.time() >= forget_at:
-                self._spool.forget()
-                forget_at = loop.time() + _FORGET_EVERY
-            await asyncio.sleep(_STATUS_EVERY)
+            self._care.look()
+            await asyncio.sleep(CARE_EVERY)
 
     def _keep(self, frames: Sequence[Frame], lane: Lane) -> None:
-        """A call that finds no room must end the agent: "lost" is then said, and people look."""
+        """A call that cannot be kept must end the agent: "lost" is then said, and people look."""
         try:
             self._spool.append_many(frames, lane)
-        except SpoolFull as full:
+        except SpoolFailed as failed:
             if lane == "urgent":
                 raise
             self._unkept += len(frames)
-            _log.error("%d frames of the bulk lane were not kept: %s", len(frames), full)
+            _log.error("%d frames of the bulk lane were not kept: %s", len(frames), failed)
+        if self._spool.trouble != self._beat.trouble:
+            self._care.tell()
 
     def _configured(self, payload: bytes) -> None:
         if self._config.take(payload) is not None:
@@ -244,21 +250,22 @@ class _Agent:
         self._write_status()
 
     def _write_status(self) -> None:
-        with suppress(OSError):  # it is for people to look at; the spool is what must be kept
-            write_status(
-                self._settings.home,
-                {
-                    "edge": self._identity.edge,
-                    "broker": self._identity.broker,
-                    "at": self._beat.clock.now_ms(),
-                    "version": self._beat.version,
-                    "connected": self._uplink.online.is_set(),
-                    "reader": self._beat.reader,
-                    "config": self._beat.config,
-                    "refused": self._config.refused,
-                    "unkept": self._unkept,
-                },
-            )
+        self._status.write(
+            {
+                "edge": self._identity.edge,
+                "broker": self._identity.broker,
+                "at": self._beat.clock.now_ms(),
+                "version": self._beat.version,
+                "connected": self._uplink.online.is_set(),
+                "reader": self._beat.reader,
+                "config": self._beat.config,
+                "refused": self._config.refused,
+                "unkept": self._unkept,
+                "trouble": self._beat.trouble,
+                "room_days": self._beat.room_days,
+            },
+            self._beat.clock.uptime(),
+        )
 
 
 def _version() -> str:

@@ -35,6 +35,7 @@ class Settings:
     adapter: Annotated[str, "Bluetooth adapter, as hci0; empty takes the first"] = ""
     silence: Annotated[float, "seconds of radio silence before the scan is begun anew"] = 75.0
     keep_days: Annotated[float, "days that frames stay after their receipt, at least 3"] = 3.0
+    spool_mb: Annotated[float, "megabytes the spool may take on the card, at least 16"] = 256.0
     log: Annotated[str, "DEBUG, INFO, WARNING or ERROR"] = "INFO"
 
     @classmethod
@@ -112,5 +113,6 @@ _READERS: Mapping[str, Any] = {
     "radio": _yes_or_no,
     "silence": _at_least(5, "seconds"),
     "keep_days": _at_least(3, "days"),
+    "spool_mb": _at_least(16, "MB"),
     "log": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
 }

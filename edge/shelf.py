@@ -111,9 +111,18 @@ class Shelf:
     def waiting(self, lane: Lane) -> Iterator[Stream]:
         return (s for s in self.streams.values() if s.lane == lane and s.depth > 0)
 
+    def is_call(self, name: str) -> bool:
+        stream = self.streams.get(name)
+        return stream is not None and stream.lane == "urgent"
+
     def seen_from(self, stream: Stream) -> int:
         """The first number that can be read: where the disk gives nothing, what is in memory."""
         return 1 if self._connection is not None else stream.written
+
+    def go_blind(self, error: sqlite3.Error) -> None:
+        """The disk cannot be read: only what is in memory leaves, and nothing is called gone."""
+        self._fail(error)
+        self.close()
 
     def run(self, stream: Stream, gap: Range, *, frames: int, octets: int) -> Run:
         found = self._rows(stream, gap, frames + 1)
@@ -132,7 +141,11 @@ class Shelf:
     def oldest(self, lane: Lane) -> int | None:
         for stream in self.waiting(lane):
             gap = stream.receipted.gap(self.seen_from(stream), below=stream.next)
-            at = gap and self._heard_at(stream, gap)
+            try:
+                at = gap and self._heard_at(stream, gap)
+            except sqlite3.Error as error:
+                self.go_blind(error)
+                return self.oldest(lane)
             if at is not None:
                 return at
         return None

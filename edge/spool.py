@@ -15,6 +15,7 @@ called after every append and is the uplink's; `drained` is set while nothing wa
 
 import asyncio
 import os
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -160,7 +161,7 @@ class Spool:
                 start = max(start, after.sequence if stream.id == after.stream else 1)
             gap = stream.receipted.gap(start, below=stream.next)
             if gap is not None:
-                return self._shelf.run(stream, gap, frames=frames, octets=octets)
+                return self._run(stream, gap, frames=frames, octets=octets)
         return None
 
     def waits(self, run: Run) -> bool:
@@ -180,7 +181,9 @@ class Spool:
         news = [self._shelf.mark(name, ranges) for name, ranges in streams.items()]
         self._settle()
         if any(news):
-            self._flush_if_due(max(self._terms.gather, _RECEIPTS))
+            # who pressed and asks the box whether it got through is told the truth
+            calls = any(self._shelf.is_call(name) for name in streams)
+            self._flush_if_due(0 if calls else max(self._terms.gather, _RECEIPTS))
         return any(news)
 
     def take_back(self, missing: Mapping[str, Sequence[Range]], *, epoch: str) -> bool:
@@ -258,6 +261,15 @@ class Spool:
         return self._shelf.recall(name)
 
     # -- inside
+
+    def _run(self, stream: Stream, gap: Range, *, frames: int, octets: int) -> Run | None:
+        try:
+            return self._shelf.run(stream, gap, frames=frames, octets=octets)
+        except sqlite3.Error as error:
+            if not self._terms.memory:
+                raise
+            self._shelf.go_blind(error)
+            return self.cut(stream.lane, frames=frames, octets=octets)
 
     def _kept(self, stream: Stream) -> None:
         """On disk now, or soon enough."""

@@ -25,6 +25,7 @@ SPOOL = "spool.sqlite"
 _RECENT = timedelta(days=3)
 """How long a full card is a trouble: so long must a restored gateway be able to be filled."""
 _LONG = timedelta(hours=1)
+_MONTH = 30.0  # days without the gateway that a box should be able to bear
 
 Depths = Mapping[Lane, tuple[int, int | None]]
 
@@ -49,7 +50,10 @@ class Status:
             for lane, (depth, oldest) in self.depths.items()
         }
         about = {"edge": self.edge, "broker": self.broker, "running": self.running}
-        card = {"card_full": self.cost and asdict(self.cost)}
+        card = {
+            "card_full": self.cost and asdict(self.cost),
+            "room_days": self.said.get("room_days"),
+        }
         return json.dumps(about | lanes | card | {"agent": dict(self.said)})
 
     def troubles(self, now: datetime) -> list[str]:
@@ -63,6 +67,8 @@ class Status:
             "the radio is silent": self.running and self.said.get("reader") == "silent",
             "a configuration was refused": bool(self.said.get("refused")),
             "the memory card was full": recent or bool(self.said.get("unkept")),
+            "the disk does not keep what it is given": bool(self.said.get("trouble")),
+            "there is room for less than 30 days": self._room() < _MONTH,
             "frames wait for long": any(_since(oldest, now) > _LONG for oldest in waits),
         }
         return [words for words, true in found.items() if true]
@@ -86,6 +92,10 @@ class Status:
         written = self.said.get("at")
         return f", last word {_ago(written, now)}" if isinstance(written, int) else ""
 
+    def _room(self) -> float:
+        days = self.said.get("room_days")
+        return float(days) if isinstance(days, int | float) else _MONTH
+
     def _line(self) -> str:
         if not self.running:
             return ""
@@ -97,6 +107,10 @@ class Status:
 
     def _card(self, now: datetime) -> list[str]:
         lines = list[str]()
+        if isinstance(days := self.said.get("room_days"), int | float):
+            lines.append(f"room     for {days:g} days more")
+        if trouble := self.said.get("trouble"):
+            lines.append(f"disk     {trouble}: frames are held in memory and sent from there")
         if self.cost is not None:
             early, given_up = self.cost.early, self.cost.given_up
             lines.append(

@@ -102,14 +102,17 @@ It is not written with every frame (that would be a page more each time) but bef
 
 
 def insert(connection: sqlite3.Connection, stream: Stream) -> None:
-    """What of a stream is in memory only."""
+    """What of a stream is in memory only.
+
+    What a failed fsync left in the log may be there after all when the file is opened again.
+    """
     connection.execute(
         "INSERT INTO stream (id, stream, lane, boot, next) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (stream) DO NOTHING",
         (stream.id, stream.stream, stream.lane, stream.boot, stream.written),
     )
     connection.executemany(
-        "INSERT INTO frame (stream, sequence, at, body, gone) VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO frame (stream, sequence, at, body, gone) VALUES (?, ?, ?, ?, ?)",
         [
             (stream.id, sequence, at, *fitting(text))
             for sequence, (at, text) in enumerate(stream.tail, start=stream.written)

@@ -21,7 +21,7 @@ from deploy.world.peripheral import Advertisement, Peripheral
 from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, TROUBLE, USAGE
 from edge.spool import Spool
 from tests.edge.frames import HandClock, heard
-from tests.edge.gateway import EPOCH, SOON, gateway
+from tests.edge.gateway import SOON, gateway
 
 BOX = "box-12"
 BUTTON = "D4:0E:84:00:00:01"
@@ -158,7 +158,7 @@ async def test_the_way_to_the_broker_is_encrypted_and_checked(
     assert there.states[0]["reader"] == "off"
 
 
-async def test_a_spool_that_fails_ends_the_agent_and_says_lost(
+async def test_a_spool_that_fails_is_told_at_once_and_the_agent_goes_on(
     broker: Broker, tmp_path: Path
 ) -> None:
     async with gateway(broker, BOX) as there:
@@ -169,12 +169,12 @@ async def test_a_spool_that_fails_ends_the_agent_and_says_lost(
                 spoiler.execute("DROP TABLE note")
             spoiler.close()
             there.receipt({"any": [[1, 1]]})
-            async with asyncio.timeout(SOON):
-                code = await agent.wait()
-        await there.sees(lambda: there.states[-1]["state"] == "lost")
+            await there.sees(lambda: there.states[-1]["trouble"] == "storage_failed")
+            await there.sees(lambda: there.frames)
+            assert agent.returncode is None
+        [said] = there.frames.values()
 
-    assert there.epoch == EPOCH
-    assert code == 1
+    assert (said["heard"], said["uuid"]) == ("box", "storage.failed")
 
 
 async def test_what_is_wrong_is_one_sentence_and_an_exit_code(
