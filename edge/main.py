@@ -246,6 +246,7 @@ class _Agent:
 
     def _radio(self, state: ReaderState) -> None:
         self._beat.reader = state
+        self._beat.mode = self._reader.mode
         self._uplink.tell()
         self._write_status()
 

@@ -26,8 +26,10 @@ from edge.daemon import Loss, watch
 from edge.discovery import LONGEST, Sighting, Window
 from edge.echo import Echo
 from edge.event import Detail, Say
+from edge.heartbeat import Mode
 from edge.heartbeat import Reader as State
 from edge.ladder import Trouble
+from edge.mode import TRIAL, Probe, Verdict, patterns
 from edge.silence import Change, Silence
 from edge.strangers import Strangers
 from edge.visitor import Visitor
@@ -72,9 +74,11 @@ class Reader:
         first: float = FIRST,
         step: float = STEP,
         looking: float = LOOKING,
+        trial: float = TRIAL,
         quiet: Silence | None = None,
     ) -> None:
         self.state: State = "starting"
+        self.mode: Mode = "active"
         self._clock = clock
         self._keep = keep
         self._told = told
@@ -83,6 +87,9 @@ class Reader:
         self._silence = silence
         self._first = first
         self._looking = looking
+        self._trial = trial
+        self._tried: set[str] | None = None
+        self._unsettled = True
         self._config = Config()
         self._air = Air()
         self._echo = Echo()
@@ -107,6 +114,9 @@ class Reader:
 
     def follow(self, config: Config) -> None:
         """Hear what this configuration names, from now on."""
+        if self.mode == "passive" and _listened_for(config) != _listened_for(self._config):
+            self._unsettled = True
+            self._stirred.set()
         self._config = config
         self._devices = {a: d for a, d in self._devices.items() if a in config.devices}
         self._quiet.rhythm.only(frozenset(config.devices))
@@ -139,16 +149,53 @@ class Reader:
     async def _scan_for_ever(self) -> None:
         """One scanner for as long as it hears; then the steps of the ladder, one by one."""
         while True:
-            scanner = self._scanner = self._scanner or self._new_scanner()
+            if self._unsettled:
+                await self._settle()
+            scanner = self._scanner = self._scanner or self._new_scanner(self.mode)
             trouble = await self._listen(scanner)
+            if trouble is None:
+                continue
             self._say_silent(trouble)
             if await self._watchdog.climb(trouble) != "rescan":
                 self._scanner = None
             if self._failures:
                 await asyncio.sleep(min(2.0 ** (self._failures - 1), LONGEST_PAUSE))
 
-    async def _listen(self, scanner: BleakScanner) -> Trouble:
-        """Until nothing is heard, or bluetoothd or the adapter goes away."""
+    async def _settle(self) -> None:
+        """Active or passive: chosen by trying both where BlueZ offers both."""
+        self._unsettled, self._scanner = False, None
+        verdict = await self._tried_both()
+        self.mode = verdict.mode
+        self._say("radio.mode", mode=verdict.mode, why=verdict.why)
+
+    async def _tried_both(self) -> Verdict:
+        if not self._config.devices:
+            return Verdict(mode="active", why="nothing_placed")
+        try:
+            await self._try("passive", 0)
+            heard = await self._try("active", self._trial)
+            passively = await self._try("passive", self._trial)
+        except _FAULTS:
+            return Verdict(mode="active", why="passive_refused")
+        probe = Probe(heard, passively, told_repeats=self._quiet.told_repeats)
+        return probe.verdict(self._config)
+
+    async def _try(self, mode: Mode, seconds: float) -> set[str]:
+        """The placed devices that are heard; their frames are kept as always."""
+        heard = self._tried = set[str]()
+        self._quiet.begun(self._now())
+        scanner = self._new_scanner(mode)
+        try:
+            async with asyncio.timeout(STARTING):
+                await scanner.start()
+            await asyncio.sleep(seconds)
+        finally:
+            self._tried = None
+            await self._stop(scanner)
+        return heard
+
+    async def _listen(self, scanner: BleakScanner) -> Trouble | None:
+        """Until nothing is heard, bluetoothd or the adapter goes away, or the mode is in doubt."""
         self._heard_at, self._loss = None, None
         try:
             async with asyncio.timeout(STARTING):
@@ -164,9 +211,9 @@ class Reader:
         finally:
             await self._stop(scanner)
 
-    async def _until_trouble(self, patience: float) -> Trouble:
+    async def _until_trouble(self, patience: float) -> Trouble | None:
         started = self._now()
-        while self._loss is None:
+        while self._loss is None and not self._unsettled:
             if (last := self._heard_at) is not None:
                 self._say_hearing()
             until = started + patience if last is None else last + self._silence
@@ -196,22 +243,12 @@ class Reader:
             self._silent_from = None
             self._say("radio.hearing", healed_by=healed, silent_seconds=silent)
 
-    def _new_scanner(self) -> BleakScanner:
+    def _new_scanner(self, mode: Mode) -> BleakScanner:
         # repeated bytes are reported too, else a second press with the bytes of the first is none
-        filters = {"DuplicateData": True}
-        bluez: Any = {"filters": filters}
+        bluez: Any = {"filters": {"DuplicateData": True}, "or_patterns": patterns(self._config)}
         if self._adapter:
             bluez["adapter"] = self._adapter
-        return BleakScanner(self._advertised, scanning_mode="active", bluez=bluez)
-
-    async def _until_silent(self) -> None:
-        started = self._now()
-        while True:
-            last = self._heard_at
-            until = started + self._first if last is None else last + self._silence
-            if (left := until - self._now()) <= 0:
-                return
-            await asyncio.sleep(min(left, 1.0) if last is None else left)
+        return BleakScanner(self._advertised, scanning_mode=mode, bluez=bluez)
 
     async def _let_go(self) -> None:
         """Once: end the links of an agent before us that was killed.
@@ -256,6 +293,8 @@ class Reader:
         if listed is not None:
             self._devices[heard.device] = device
             self._quiet.rhythm.hear(heard.device, self._heard_at)
+            if self._tried is not None:
+                self._tried.add(heard.device)
         news = self._echo.hear(heard)
         if news is None or (listed is None and not self._admitted(heard.device)):
             return
@@ -337,6 +376,10 @@ class Reader:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _listened_for(config: Config) -> object:
+    return config.devices.keys(), config.calls
 
 
 def _why(fault: Exception) -> Trouble:

@@ -83,6 +83,7 @@ def a_reader(
     step: float = STEP,
     say: Say | None = None,
     quiet: Silence | None = None,
+    trial: float = 0.4,
 ) -> Reader:
     return Reader(
         clock=HandClock(),
@@ -95,6 +96,7 @@ def a_reader(
         step=step,
         looking=LOOKING if quiet is None else 0.05,
         quiet=quiet,
+        trial=trial,
     )
 
 

@@ -43,6 +43,7 @@ async def a_home(bus: PrivateBus, version: Version) -> AsyncGenerator[tuple[Blue
     tasks = [asyncio.create_task(reader.run()), asyncio.create_task(_speaks(mine.advertise))]
     try:
         await kept.sees(lambda: kept.frames)
+        said.events.clear()
         yield bluez, kept, said
     finally:
         for task in tasks:

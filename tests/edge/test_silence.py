@@ -142,5 +142,5 @@ async def test_a_silent_device_is_said_while_the_radio_hears_another(radio: Priv
         await asyncio.gather(task, return_exceptions=True)
         await bluez.stop()
 
-    assert said.words() == ["device.silent", "device.heard"]
-    assert {details["device"] for _, details in said.events} == {MOTION}
+    assert said.words()[1:] == ["device.silent", "device.heard"]
+    assert {details["device"] for _, details in said.events[1:]} == {MOTION}
