@@ -57,10 +57,14 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def connect_reading(path: Path) -> sqlite3.Connection:
-    """A connection that only looks, from another process or on a card that takes no writes."""
+def connect_reading(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """A connection that only looks, from another process or on a card that takes no writes.
+
+    `alone`: nobody can write. After a clean stop there is no log, nor can one be made to read by.
+    """
+    how = "immutable=1" if alone and not path.with_name(f"{path.name}-wal").exists() else "mode=ro"
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
+        f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=5
     )
 
 

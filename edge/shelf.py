@@ -310,7 +310,7 @@ class Shelf:
     def _look(self) -> None:
         """A card that takes no writes may still be read: what waits on it leaves."""
         with suppress(sqlite3.Error, OSError):
-            self._reading = connect_reading(self.path)
+            self._reading = connect_reading(self.path, alone=True)
             self._load(self._reading)
 
     def _open_again(self) -> bool:
