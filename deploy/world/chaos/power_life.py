@@ -75,21 +75,6 @@ class Life:
         self._rng = rng
         self._number = hour * _NUMBERS
 
-    def look(self) -> None:
-        """Tell all that the spool has after its opening."""
-        waiting = {
-            lane: [text for run in self._runs(lane) for text in run.frames] for lane in LANES
-        }
-        cost = self._spool.cost
-        tell(
-            look=waiting,
-            file=_rows(self._spool.path),
-            spoilt=len(list(self._spool.path.parent.glob("*.spoilt-*"))),
-            noted=int(self._spool.recall(NOTE) or 0),
-            early=cost.early if cost else 0,
-            given_up=cost.given_up if cost else 0,
-        )
-
     def live(self, appends: int) -> None:
         """Append so many times, and do all the rest in between."""
         acts = (self._one, self._several, self._several, self._receive, self._forget, self._note)
@@ -123,7 +108,7 @@ class Life:
     def _receive(self) -> None:
         """The gateway's receipt for most of what waits, sometimes with a hole."""
         for lane in LANES:
-            for run in itertools.islice(self._runs(lane), 2):
+            for run in itertools.islice(_runs(self._spool, lane), 2):
                 self._take(run)
 
     def _take(self, run: Run) -> None:
@@ -141,11 +126,25 @@ class Life:
         self._spool.remember(NOTE, str(self._number))
         tell(remembered=self._number)
 
-    def _runs(self, lane: Lane) -> Iterator[Run]:
-        after: Place | None = None
-        while run := self._spool.cut(lane, after, frames=_FRAMES, octets=_OCTETS):
-            yield run
-            after = run.following
+
+def look(spool: Spool) -> dict[str, object]:
+    """All that a spool has after its opening, as the ledger is told it."""
+    cost = spool.cost
+    return {
+        "look": {lane: [t for run in _runs(spool, lane) for t in run.frames] for lane in LANES},
+        "file": _rows(spool.path),
+        "spoilt": len(list(spool.path.parent.glob("*.spoilt-*"))),
+        "noted": int(spool.recall(NOTE) or 0),
+        "early": cost.early if cost else 0,
+        "given_up": cost.given_up if cost else 0,
+    }
+
+
+def _runs(spool: Spool, lane: Lane) -> Iterator[Run]:
+    after: Place | None = None
+    while run := spool.cut(lane, after, frames=_FRAMES, octets=_OCTETS):
+        yield run
+        after = run.following
 
 
 def tell(**words: object) -> None:
@@ -161,7 +160,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     try:
         spool = SPOOLS[asked.spool](asked.path, Standing(hour=asked.hour), reserve=reserve)
         life = Life(spool, asked.hour, random.Random(asked.seed))  # noqa: S311 - play
-        life.look()
+        tell(**look(spool))
     except (SpoolFailed, sqlite3.Error, OSError) as error:
         _ended(f"{type(error).__name__}: {error}", opening=True)
     try:

@@ -8,7 +8,7 @@ import mmap
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class Card:
 
     def __init__(self, folder: Path, *, journal: str) -> None:
         self.mounted = folder / "card"
+        self.checked = 0
         self._folder = folder
         self._options = f"data={journal}"
         self._server: Guarded | None = None
@@ -108,7 +109,21 @@ class Card:
         SWITCH.pack_into(self._switch, 0, 0, 0, 0)
 
     def mount(self) -> None:
-        """As a start does: the file system replays its journal. Raises CardRefused."""
+        """As a start does: the file system replays its journal. Raises CardRefused.
+
+        ext4 refuses a superblock that is torn between its two sectors. The check that a start of
+        Raspberry Pi OS makes (`fsck.repair=yes`) puts another copy in its place, and so does this.
+        """
+        try:
+            self._mount()
+        except CardRefused:
+            if self.is_off:
+                raise
+            self.checked += 1
+            _run("e2fsck", "-y", str(self._disk), fine=(0, 1))
+            self._mount()
+
+    def _mount(self) -> None:
         # without direct I/O, what is lost would still be read from the kernel's cache
         loop = _run("losetup", "--find", "--show", "--direct-io=on", str(self._disk)).strip()
         try:
@@ -142,9 +157,9 @@ class Card:
         return self._folder / "disk" / "nbd"
 
 
-def _run(*command: str) -> str:
+def _run(*command: str, fine: Collection[int] = (0,)) -> str:
     """What it said on standard output. Raises CardRefused with what it said of its failure."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CardRefused(f"{' '.join(command)}: {done.stderr.strip()}")
+    if done.returncode not in fine:
+        raise CardRefused(f"{' '.join(command)}: {done.stdout.strip()} {done.stderr.strip()}")
     return done.stdout
