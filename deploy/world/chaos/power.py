@@ -25,7 +25,7 @@ from deploy.world.numbers import at_least_one
 
 SABOTEURS = tuple(name for name in SPOOLS if name != "honest")
 
-_CUTS_OF_A_CARD = 20
+_CUTS_OF_A_CARD = 7
 _HOURS_OF_A_LIFE = 10
 _MOST_REQUESTS = (12, 70, 400)
 """Writes and flushes until a cut in mounting, in opening, and in the life after both."""

@@ -23,7 +23,7 @@ from typing import NoReturn
 from adapters.frame import LANES, Frame, Lane, encode_frame
 from edge.room import RESERVE
 from edge.run import Place, Run
-from edge.spool import Spool, SpoolFailed, SpoolFull
+from edge.spool import Spool, SpoolFailed, SpoolFull, Terms
 
 NOTE = "life"
 """The name of the value that a life remembers beside the frames."""
@@ -34,6 +34,7 @@ _BEGIN = 1_790_000_000_000
 _NUMBERS = 1_000_000  # more frames than one life appends
 _FRAMES, _OCTETS = 60, 50_000  # of a run, as the uplink asks for them
 _TIGHT_RESERVE = 300_000
+_TIGHT_LIMIT = 300_000  # bytes of the spool's file: some six hundred frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +76,10 @@ class Life:
         self._rng = rng
         self._number = hour * _NUMBERS
 
-    def live(self, appends: int) -> None:
-        """Append so many times, and do all the rest in between."""
+    def live(self, acts_to_do: int, *, heard: bool) -> None:
+        """Append, and do all the rest in between; the gateway's receipts come often or seldom."""
         acts = (self._one, self._several, self._several, self._receive, self._forget, self._note)
-        for act in self._rng.choices(acts, (30, 20, 20, 20, 5, 5), k=appends):
+        for act in self._rng.choices(acts, (30, 20, 20, 20 if heard else 2, 5, 5), k=acts_to_do):
             act()
 
     def _one(self) -> None:
@@ -157,14 +158,17 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     asked = _parser().parse_args(words)
     logging.disable()  # that a disk fails when its power is cut is no news
     reserve = _TIGHT_RESERVE if asked.tight else RESERVE
+    terms = Terms(limit=_TIGHT_LIMIT) if asked.tight else None
     try:
-        spool = SPOOLS[asked.spool](asked.path, Standing(hour=asked.hour), reserve=reserve)
+        spool = SPOOLS[asked.spool](
+            asked.path, Standing(hour=asked.hour), reserve=reserve, terms=terms
+        )
         life = Life(spool, asked.hour, random.Random(asked.seed))  # noqa: S311 - play
         tell(**look(spool))
     except (SpoolFailed, sqlite3.Error, OSError) as error:
         _ended(f"{type(error).__name__}: {error}", opening=True)
     try:
-        life.live(asked.appends)
+        life.live(asked.appends, heard=not asked.tight)
     except (SpoolFailed, sqlite3.Error, OSError) as error:
         _ended(f"{type(error).__name__}: {error}", opening=False)
     _ended("all is done", opening=False)
