@@ -14,16 +14,15 @@ from datetime import datetime
 from adapters.frame import Lane
 from gateway import log
 from gateway.clock import Clock
-from gateway.ingest import missing, unread
+from gateway.ingest import missing, said, unread
 from gateway.ingest.batches import Arrival, Rejected, read_batch
 from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Known, Picture
 from gateway.ingest.missing import Find
-from gateway.store import frames, known, quarantine, reread, streams
+from gateway.store import events, frames, known, quarantine, reread, streams
 from gateway.store.copy import encoded
 from gateway.store.known import Edge
 from gateway.store.pool import Connection, DatabaseDown, Pool
-from gateway.store.quarantine import Counted
 from gateway.store.reread import Aside, Outcome, Wanted
 from gateway.store.seal import Seal
 from gateway.store.streams import Stream, StreamKey
@@ -228,8 +227,9 @@ async def _keep(
         [encoded(one) for find in finds for one in find.rows],
         [one for find in finds for one in find.details],
     )
+    over = await events.keep(db, [one for find in finds for one in find.events], now)
     await quarantine.set_frames_aside(db, [one for find in finds for one in find.aside], now)
-    counted = Counter[Counted]()
+    counted = said.too_many(over)
     for work in works:
         if work.item.row.sequence is None:
             counted += work.harvest.counted

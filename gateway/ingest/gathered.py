@@ -6,6 +6,7 @@ from datetime import datetime
 
 from adapters.frame import Frame
 from gateway.ingest.batches import Arrival
+from gateway.store.events import BoxEvent
 from gateway.store.frames import Detail, Message, Record, UnplacedCall
 from gateway.store.known import Edge
 from gateway.store.quarantine import AsideFrame, Counted
@@ -67,5 +68,6 @@ class Gathered:
         self.doubts: list[Doubt] = []
         self.unplaced: set[UnplacedCall] = set()
         self.pending: list[Pending] = []
+        self.events: list[BoxEvent] = []
         self.waiting: list[Arrival] = []
         """Batches of streams with too many holes: they get no receipt."""

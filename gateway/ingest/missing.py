@@ -9,6 +9,7 @@ from gateway.ingest import unread
 from gateway.ingest.batches import Arrival, Rejected
 from gateway.ingest.harvest import Harvest
 from gateway.store.copy import ObservationRow, decoded
+from gateway.store.events import BoxEvent
 from gateway.store.frames import Detail, Message
 from gateway.store.quarantine import AsideFrame
 from gateway.store.reread import Aside, Outcome
@@ -28,6 +29,7 @@ class Find:
     messages: list[Message] = field(default_factory=list[Message])
     aside: list[AsideFrame] = field(default_factory=list[AsideFrame])
     pending: list[Pending] = field(default_factory=list[Pending])
+    events: list[BoxEvent] = field(default_factory=list[BoxEvent])
 
 
 def found(row: Aside, arrival: Arrival, harvest: Harvest, now: datetime) -> Find:
@@ -46,6 +48,7 @@ def found(row: Aside, arrival: Arrival, harvest: Harvest, now: datetime) -> Find
         [(now, *message[1:]) for message in harvest.messages],
         harvest.aside,
         harvest.pending,
+        harvest.events,
     )
 
 
@@ -94,7 +97,8 @@ def _of_frame(row: Aside, harvest: Harvest, now: datetime) -> Find:
         outcome = _read(row, kept)
     # a call is judged again when it has found a home, though all of it was stored
     told = rows or (row.reason == _CALL and outcome.read)
-    return Find(outcome, rows, details, pending=harvest.pending if told else [])
+    pending = harvest.pending if told else []
+    return Find(outcome, rows, details, pending=pending, events=harvest.events)
 
 
 def _read(row: Aside, kept: Sequence[tuple[int, int | None, float | None]] = ()) -> Outcome:

@@ -10,7 +10,7 @@ from adapters.frame import Lane
 from gateway import log
 from gateway.clock import Clock
 from gateway.health import Health
-from gateway.ingest import brake
+from gateway.ingest import brake, said
 from gateway.ingest.batches import Arrival, Rejected, edge_of, read_batch
 from gateway.ingest.brake import Brake, Braked, Tally
 from gateway.ingest.contact import Contacts
@@ -30,7 +30,7 @@ from gateway.ingest.senders import (
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.timing import Timing
 from gateway.ingest.way import Way
-from gateway.store import frames, known, quarantine, streams
+from gateway.store import events, frames, known, quarantine, streams
 from gateway.store.pool import Connection, DatabaseDown, DatabaseFull, Pool
 from gateway.store.quarantine import AsideMessage
 from gateway.store.streams import Stream, StreamKey
@@ -336,6 +336,7 @@ class Pipeline:
             await frames.unplaced(db, harvest.unplaced)
         keeping = frames.keep(db, harvest.messages, harvest.rows, harvest.details)
         await self._timing.copy.of(keeping)
+        harvest.counted += said.too_many(await events.keep(db, harvest.events, now))
         await quarantine.set_frames_aside(db, harvest.aside, now)
         await quarantine.count(db, harvest.counted, now)
         await quarantine.set_messages_aside(db, rejected, now)

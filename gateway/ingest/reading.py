@@ -7,7 +7,7 @@ from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import ClockQuality, Kind, Observation
 from adapters.registry import plain, read
-from gateway.ingest import times, unread
+from gateway.ingest import said, times, unread
 from gateway.ingest.batches import Arrival, SpoiledFrame
 from gateway.ingest.gathered import Doubt, Gathered, Part, Recorded
 from gateway.ingest.known import Picture
@@ -57,7 +57,7 @@ class Reader:
             if isinstance(frame, SpoiledFrame):
                 self._aside(sequence, "", "not_a_frame", frame.detail, frame.payload)
             elif (device := picture.devices.get((municipality, frame.device))) is None:
-                self._unknown(frame)
+                self._unknown(sequence, frame)
             elif not self._plain(frame, device, about):
                 self._frame(sequence, frame, device, about)
         return about
@@ -158,12 +158,29 @@ class Reader:
         occurred = times.moment(at)
         return (device.id, kind, occurred, self._number, name, value.replace("\0", "�"))
 
-    def _unknown(self, frame: Frame) -> None:
-        """Not ours, or not yet: nothing of it is recorded."""
+    def _unknown(self, sequence: int, frame: Frame) -> None:
+        """The box itself; else not ours, or not yet: nothing of it is recorded."""
+        if said.is_of(frame, self._edge):
+            self._event(sequence, frame)
+            return
         municipality, topic = self._edge.municipality, self._arrival.topic
         self._harvest.counted[
             Counted(municipality, topic, frame.device[:64], "unknown_device")
         ] += 1
+
+    def _event(self, sequence: int, frame: Frame) -> None:
+        arrival = self._arrival
+        try:
+            event = said.box_event(
+                *(frame, arrival.batch, self._edge),
+                topic=arrival.topic,
+                now_ms=self._now_ms,
+                driven=self._driven,
+            )
+        except said.BadEvent as bad:
+            self._aside_frame(sequence, frame, "bad_event", str(bad))
+        else:
+            self._harvest.events.append(event)
 
     def _homeless(self, sequence: int, frame: Frame, observed: Sequence[Observation]) -> AsideFrame:
         detail = f"nobody lives where {self._edge.name} stands, and the device is placed nowhere"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from adapters.frame import encode_frame
-from gateway.ingest import unread
+from gateway.ingest import said, unread
 from gateway.ingest.batches import Arrival, SpoiledFrame, read_batch
 from gateway.ingest.harvest import Harvest
 from gateway.ingest.known import Picture
@@ -78,7 +78,7 @@ class Refusing(Harvest):
         device, payload = "", b""
         if isinstance(frame, SpoiledFrame):
             payload = frame.payload
-        elif (edge.municipality, frame.device) in self._ours:
+        elif (edge.municipality, frame.device) in self._ours or said.is_of(frame, edge):
             device, payload = frame.device, encode_frame(frame).encode()
         else:
             self.counted[

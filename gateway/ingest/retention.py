@@ -1,4 +1,7 @@
-"""Lets go of raw messages after a week: long enough to read again what an adapter got wrong."""
+"""Lets go of what is old: raw messages after a week, what boxes said of themselves after a quarter.
+
+A week is long enough to read again what an adapter got wrong.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -6,6 +9,7 @@ from datetime import timedelta
 from gateway import log
 from gateway.clock import Clock
 from gateway.ingest.duty import Duty
+from gateway.store import events
 from gateway.store.pool import DatabaseDown, Pool
 from gateway.store.timescale_helpers import drop_messages
 
@@ -26,6 +30,7 @@ async def keep_a_week(duty: Duty, pool: Pool, clock: Clock) -> None:
             continue
         try:
             dropped = await drop_messages(pool, clock.now() - KEPT)
+            await events.sweep(pool, clock.now() - events.KEPT)
         except DatabaseDown as down:
             _log.warning("old messages stay", why=str(down))
         else:

@@ -118,6 +118,8 @@ _ONE_OF_EVERYTHING = """
         SELECT $m, id, '$now' FROM edge WHERE name = '$box';
     INSERT INTO edge_card (municipality, edge, at)
         SELECT $m, id, '$now' FROM edge WHERE name = '$box';
+    INSERT INTO box_event (municipality, edge, occurred, received, clock, word)
+        SELECT $m, id, '$now', '$now', 0, 'radio.silent' FROM edge WHERE name = '$box';
     INSERT INTO stream (municipality, uuid, edge, lane, received)
         SELECT $m, gen_random_uuid(), id, 'bulk', '{[1,5)}' FROM edge WHERE name = '$box';
     INSERT INTO quarantine (municipality, topic, device, sequence, reason, detail, reader,
