@@ -16,6 +16,7 @@ from adapters.errors import UnreadableFrame
 from adapters.frame import Frame
 from adapters.observation import Observation
 from adapters.registry import read
+from edge.stream import NEXT
 
 Said = tuple[str, int, int, float | None, int | None]
 """Address, kind, time of occurrence in milliseconds since 1970, value, code."""
@@ -110,7 +111,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _numbers(spool: sqlite3.Connection) -> Numbers:
-    rows = spool.execute("SELECT stream, next FROM stream")
+    rows = spool.execute(f"SELECT s.stream, {NEXT} FROM stream s")  # noqa: S608 - the spool's own
     return {UUID(stream): following - 1 for stream, following in rows}
 
 

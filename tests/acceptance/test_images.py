@@ -223,8 +223,9 @@ def connections(*homes: ScriptedHome) -> int:
 def go_on_under_old_numbers(home: ScriptedHome) -> None:
     """What a spool never does: its next frames get the numbers after the last that it kept."""
     spool: Any = home.box.spool
-    for stream in spool._streams.values():  # noqa: SLF001 - the saboteur's own way in
-        spool._current[stream.lane] = stream  # noqa: SLF001 - as above
+    shelf = spool._shelf  # noqa: SLF001 - the saboteur's own way in
+    for stream in shelf.streams.values():
+        shelf.current[stream.lane] = stream
 
 
 def photograph(home: ScriptedHome, to: Path) -> Path:

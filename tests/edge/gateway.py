@@ -79,6 +79,16 @@ class Gateway:
             said["missing"] = missing
         self._clients["urgent"].publish(f"edges/{self._edge}/receipt", json.dumps(said), qos=1)
 
+    @property
+    def sent(self) -> list[Said]:
+        """What came of devices, stored or not, without what the box says of itself."""
+        return [frame for _, batch in self.batches for frame in batch["frames"] if of_device(frame)]
+
+    @property
+    def heard(self) -> list[Said]:
+        """What is stored of devices, without what the box says of itself."""
+        return [frame for frame in self.frames.values() if of_device(frame)]
+
     async def sees(self, what: Callable[[], object]) -> None:
         """Wait until something is true; fails when it does not become so."""
         async with asyncio.timeout(SOON):
@@ -126,6 +136,10 @@ class Gateway:
             spans.append((first, first + len(batch["frames"]) - 1))
         self.stored[stream] |= spans
         self.receipt({stream: [list(span) for span in self.stored[stream]]})
+
+
+def of_device(frame: Said) -> bool:
+    return frame["heard"] != "box"
 
 
 def _without_delay(_: paho.Client, __: object, made: object) -> None:

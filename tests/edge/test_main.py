@@ -90,7 +90,7 @@ async def test_a_press_on_the_button_leaves_the_box_as_a_batch(
             for _ in range(40):  # the scan begins a moment after the connection
                 button.advertise(manufacturer_data=PRESSED)
                 await asyncio.sleep(0.1)
-                if there.batches:
+                if there.sent:
                     break
             status = await edge("status", "--json", home=tmp_path)
             agent.send_signal(signal.SIGTERM)
@@ -99,7 +99,7 @@ async def test_a_press_on_the_button_leaves_the_box_as_a_batch(
             await there.sees(lambda: there.states[-1]["state"] == "stopped")
         there.configure(None)
 
-    [frame] = there.frames.values()
+    [frame] = there.heard
     assert (frame["device"], frame["manufacturer"]) == (BUTTON, {"65535": PRESSED[0xFFFF].hex()})
     assert frame["address_type"] == "random"
     assert there.states[-1]["keepalive"] == 30
@@ -124,16 +124,16 @@ async def test_a_killed_agent_sends_what_it_had_kept_after_its_restart(
             for _ in range(40):
                 button.advertise(manufacturer_data=PRESSED)
                 await asyncio.sleep(0.1)
-                if there.batches:
+                if there.sent:
                     break
             agent.kill()
             await agent.wait()
         there.answering = True
         async with running(tmp_path, **to(broker)):
-            await there.sees(lambda: there.frames)
+            await there.sees(lambda: there.heard)
         there.configure(None)
 
-    assert {frame["device"] for frame in there.frames.values()} == {BUTTON}
+    assert {frame["device"] for frame in there.heard} == {BUTTON}
     assert "lost" in [state["state"] for state in there.states]
 
 
