@@ -5,12 +5,12 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, StringConstraints
 
 from gateway.api.access import Asking, client_address, too_many
 from gateway.api.desk import Desk, Here
-from gateway.api.problems import ALWAYS, Problem, answers
+from gateway.api.problems import ALWAYS, NotFound, Problem, answers
 from gateway.api.texts import Limit, Word
 from gateway.api.throttle import TooOften
 from gateway.edges.joining import Account, Cannot, join
@@ -18,8 +18,13 @@ from gateway.reads import edges as reads
 from gateway.reads.edges import Fault
 from gateway.store.asking import asking
 from gateway.store.boxes import WrongSecret
+from gateway.store.caller import Caller
+from gateway.store.pool import Connection
 
 router = APIRouter(tags=["boxes"])
+
+EdgeName = Annotated[str, Path(pattern="^[a-z0-9-]{4,40}$")]
+_NAMED = {**ALWAYS, **answers(HTTPStatus.NOT_FOUND)}
 
 
 class CardBody(BaseModel):
@@ -40,7 +45,14 @@ class EdgeBody(BaseModel):
     `missing` frames in `holes` have not come although later ones have, and are asked for again;
     `given_up` will never come. `card` is null while there is nothing to say of it.
     `faults`: *missing*; *keeps_too_short*, *let_go_early*: a restored gateway could not be filled;
-    *gave_up*: a full card has cost frames.
+    *gave_up*: a full card has cost frames; *trouble*: what `trouble` says; *deaf*: its radio hears
+    nothing; *second_path*: it sends by its second way; *little_room*: see `room_days`.
+
+    `reader` (hearing, silent, off, starting) and `mode` (active, passive) are of its radio;
+    `room_days`: whole days for which it can keep frames while it is away, 60 at most; `path` 2 is
+    its second way to the gateway; `trouble` a word of what keeps it from its duty
+    (storage_failed, card_full). All are as it said last, null where it did not say, and may be
+    words that a newer box has.
     """
 
     edge: str
@@ -55,6 +67,11 @@ class EdgeBody(BaseModel):
     holes: int
     given_up: int
     card: CardBody | None
+    reader: str | None
+    mode: str | None
+    room_days: int | None
+    path: int | None
+    trouble: str | None
     faults: list[Fault]
 
 
@@ -98,6 +115,21 @@ async def list_edges(
         edges=[_edge(edge, desk) for edge in shown],
         next=shown[-1].name if len(found) > limit else None,
     )
+
+
+@router.get("/edges/{edge}", responses=_NAMED)
+async def get_edge(caller: Asking, desk: Here, edge: EdgeName) -> EdgeBody:
+    """One box."""
+    async with asking(desk.pool, caller) as db:
+        return _edge(await the_edge(db, caller, edge), desk)
+
+
+async def the_edge(db: Connection, caller: Caller, name: str) -> reads.Edge:
+    """The box of that name. Raises NotFound, also for a box that is not the caller's to see."""
+    edge = await reads.edge(db, caller, name)
+    if edge is None:
+        raise NotFound
+    return edge
 
 
 @router.post(
@@ -160,5 +192,10 @@ def _edge(edge: reads.Edge, desk: Desk) -> EdgeBody:
         holes=edge.holes,
         given_up=edge.given_up,
         card=card if told else None,
+        reader=edge.reader,
+        mode=edge.mode,
+        room_days=edge.room_days,
+        path=edge.path,
+        trouble=edge.trouble,
         faults=edge.faults(desk.clock.now(), days_to_keep=desk.settings.days_to_keep),
     )

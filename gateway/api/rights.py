@@ -158,6 +158,7 @@ RIGHTS: Mapping[str, Right] = {
     "GET /homes": reads("home"),
     "POST /homes": writes("citizen", "home"),
     "GET /edges": reads("signal"),
+    "GET /edges/{edge}": reads("signal"),
     "GET /devices": reads("device"),
     "POST /devices": writes("device"),
     "GET /devices/{public}": reads("device"),

@@ -1,6 +1,7 @@
-"""Notes which boxes keep receipted frames too short a time, or had a full memory card."""
+"""Notes what boxes say of their memory cards, radios and lines."""
 
 import asyncio
+from dataclasses import replace
 
 from gateway import log
 from gateway.clock import Clock
@@ -11,13 +12,16 @@ from gateway.store.pool import DatabaseDown, Pool
 
 _ROUND = 1.0
 _TOGETHER = 500
+_SOON = 7
+"""Days of room below which each day is told."""
 _log = log.get(__name__)
 
 
 class Cards:
-    """What boxes say of their cards; only news is written, and only by who is on duty.
+    """What boxes say; only news is written, and only by who is on duty.
 
-    `keep_days`: frames must stay so long, else a restored gateway cannot be filled.
+    `keep_days`: frames must stay so long, else a restored gateway cannot be filled. Of a box of
+    before, which says no more, a row is made only when it keeps them shorter or its card was full.
     """
 
     def __init__(self, pool: Pool, clock: Clock, duty: Duty, keep_days: float) -> None:
@@ -53,11 +57,23 @@ class Cards:
             some = dict(due[start : start + _TOGETHER])
             await cards.keep(self._pool, some, self._clock.now())
             self._written |= some
-            _log.warning("boxes tell of their memory cards", boxes=len(some))
+            _log.info("boxes tell how they fare", boxes=len(some))
 
     def _is_news(self, edge: str, card: Card) -> bool:
         before = (self._written or {}).get(edge)
         if before is None:
             short = card.keep_days is not None and card.keep_days < self._least
-            return short or card.full_at is not None
+            return short or card.full_at is not None or _tells_more(card)
+        return differs(before, card)
+
+
+def _tells_more(card: Card) -> bool:
+    return any(one is not None for one in (card.mode, card.room_days, card.path, card.trouble))
+
+
+def differs(before: Card, card: Card) -> bool:
+    """Whether it is news; not that the estimate of much room moved by a day, as it always does."""
+    old, new = before.room_days, card.room_days
+    if old is None or new is None or min(old, new) < _SOON or abs(old - new) > 1:
         return before != card
+    return replace(before, room_days=new) != card

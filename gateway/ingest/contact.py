@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,6 +39,10 @@ _T = TypeVar("_T")
 _log = log.get(__name__)
 
 
+Word = Annotated[str, Field(pattern=r"^[a-z0-9_.]{1,40}$")]
+"""A short word of a box: one of tomorrow, which we do not know, is kept and shown as it is."""
+
+
 class _LaneState(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -70,14 +74,14 @@ class State(BaseModel):
     urgent: _LaneState
     bulk: _LaneState
     config: int = Field(ge=0, lt=2**31)
-    reader: Literal["hearing", "silent", "off", "starting"]
+    reader: Word
     epoch: str | None = Field(default=None, max_length=64)
     keep_days: float | None = Field(default=None, ge=0, le=1e6)
     card: CardState | None = None
-    mode: Literal["active", "passive"] | None = None
+    mode: Word | None = None
     room_days: float | None = Field(default=None, ge=0, le=1e6)
-    path: Literal[1, 2] | None = None
-    trouble: str | None = Field(default=None, pattern=r"^[a-z0-9_.]{1,40}$")
+    path: int | None = Field(default=None, ge=1, le=9)
+    trouble: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
 from gateway.ingest.subscriber import Subscriber
 from gateway.settings import Settings
-from gateway.store.cards import Card
+from gateway.store.cards import MOST_ROOM, Card
 from gateway.store.pool import Pool
 
 
 class Spoken:
-    """Hands on what a box says: which epoch it follows, and how its memory card fares."""
+    """Hands on what a box says: which epoch it follows, how its card, radio and line fare."""
 
     def __init__(
         self,
@@ -48,11 +48,15 @@ class Spoken:
 
 
 def _card(state: State) -> Card:
-    if state.card is None:
-        return Card(keep_days=state.keep_days)
+    cost = state.card
     return Card(
         keep_days=state.keep_days,
-        early=state.card.early,
-        given_up=state.card.given_up,
-        full_at=datetime.fromtimestamp(state.card.at / 1_000, UTC),
+        early=cost.early if cost else 0,
+        given_up=cost.given_up if cost else 0,
+        full_at=datetime.fromtimestamp(cost.at / 1_000, UTC) if cost else None,
+        reader=state.reader,
+        mode=state.mode,
+        room_days=None if state.room_days is None else min(int(state.room_days), MOST_ROOM),
+        path=state.path,
+        trouble=state.trouble,
     )

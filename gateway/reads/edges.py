@@ -8,7 +8,19 @@ from uuid import UUID
 from gateway.store.caller import Caller
 from gateway.store.pool import Connection
 
-Fault = Literal["missing", "keeps_too_short", "let_go_early", "gave_up"]
+Fault = Literal[
+    "missing",
+    "keeps_too_short",
+    "let_go_early",
+    "gave_up",
+    "trouble",
+    "deaf",
+    "second_path",
+    "little_room",
+]
+
+LITTLE_ROOM = 7
+"""Days of room left below which somebody should look: a week away would cost frames."""
 
 _LATELY = timedelta(days=30)
 """How long frames that a full card gave up speak against a box."""
@@ -19,7 +31,8 @@ class Edge:
     """A box. `contact` is when the present contact began, or None; `lost` when the last ended.
 
     `missing` numbers in `holes` of its streams have not come although later ones have;
-    `given_up` will never come. The others are what it said of its memory card: see store/cards.py.
+    `given_up` will never come. The others are what it said of its memory card, its radio and its
+    line, newest: see store/cards.py. A word in them may be one that we do not know.
     """
 
     name: str
@@ -37,6 +50,11 @@ class Edge:
     card_early: int
     card_given_up: int
     card_full: datetime | None
+    reader: str | None
+    mode: str | None
+    room_days: int | None
+    path: int | None
+    trouble: str | None
 
     def faults(self, now: datetime, *, days_to_keep: float) -> list[Fault]:
         """What somebody should look at, in words for programs."""
@@ -49,7 +67,16 @@ class Edge:
                 found.append("let_go_early")
             if self.card_given_up and age < _LATELY:
                 found.append("gave_up")
-        return found
+        return found + self._unwell()
+
+    def _unwell(self) -> list[Fault]:
+        tells: dict[Fault, bool] = {
+            "trouble": self.trouble is not None,
+            "deaf": self.reader == "silent",
+            "second_path": self.path is not None and self.path > 1,
+            "little_room": self.room_days is not None and self.room_days < LITTLE_ROOM,
+        }
+        return [fault for fault, is_so in tells.items() if is_so]
 
 
 _EDGES = """
@@ -57,7 +84,8 @@ _EDGES = """
            CASE WHEN l."to" IS NULL THEN l."from" END AS contact,
            l."to" AS lost, l.ended_by AS lost_by, s.missing, s.holes, s.given_up,
            k.keep_days, COALESCE(k.early, 0) AS card_early,
-           COALESCE(k.given_up, 0) AS card_given_up, k.full_at AS card_full
+           COALESCE(k.given_up, 0) AS card_given_up, k.full_at AS card_full,
+           k.reader, k.mode, k.room_days, k.path, k.trouble
     FROM edge e
     LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
     LEFT JOIN edge_card k ON k.municipality = e.municipality AND k.edge = e.id
@@ -77,11 +105,18 @@ _EDGES = """
             SELECT sum(upper(r) - lower(r)) AS numbers FROM unnest(s.gone) r) gone
         WHERE s.municipality = e.municipality AND s.edge = e.id AND s.received <> '{}') s
     WHERE e.municipality = $1 AND ($2::text IS NULL OR e.name > $2)
+      AND ($4::text IS NULL OR e.name = $4)
     ORDER BY e.name LIMIT $3
 """
 
 
 async def edges(db: Connection, caller: Caller, *, after: str | None, limit: int) -> list[Edge]:
     """At most `limit` boxes in the order of their names, those after `after`."""
-    rows = await db.fetch(_EDGES, caller.municipality, after, limit)
+    rows = await db.fetch(_EDGES, caller.municipality, after, limit, None)
     return [Edge(**dict(row)) for row in rows]
+
+
+async def edge(db: Connection, caller: Caller, name: str) -> Edge | None:
+    """The box of that name, where the caller may see it."""
+    row = await db.fetchrow(_EDGES, caller.municipality, None, 1, name)
+    return None if row is None else Edge(**dict(row))

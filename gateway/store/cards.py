@@ -1,10 +1,13 @@
-"""What boxes say of their memory cards: kept only of those that have something to say."""
+"""What boxes say of their memory cards, radios and lines: the newest of each box."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from gateway.store.pool import Connection, Pool
+
+MOST_ROOM = 60
+"""Days of room that are told at most: beyond that it is guessing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,42 +15,47 @@ class Card:
     """`early`: receipted frames let go of before their days were over; `given_up`: unsent ones.
 
     `full_at` is when the card was last found full, `keep_days` how long receipted frames stay.
+    `room_days` (whole) the spool has room for more; `reader` and `mode` are of the radio, `path`
+    is 2 on the second way to us, `trouble` a word of what is wrong. Boxes of before say less.
     """
 
     keep_days: float | None = None
     early: int = 0
     given_up: int = 0
     full_at: datetime | None = None
+    reader: str | None = None
+    mode: str | None = None
+    room_days: int | None = None
+    path: int | None = None
+    trouble: str | None = None
 
 
 _KNOWN = """
-    SELECT e.name, k.keep_days, k.early, k.given_up, k.full_at
+    SELECT e.name, k.keep_days, k.early, k.given_up, k.full_at, k.reader, k.mode, k.room_days,
+           k.path, k.trouble
     FROM edge_card k JOIN edge e ON e.municipality = k.municipality AND e.id = k.edge
 """
 _KEEP = """
-    INSERT INTO edge_card AS k (municipality, edge, at, keep_days, early, given_up, full_at)
-    SELECT e.municipality, e.id, $1, w.keep_days, w.early, w.given_up, w.full_at
-    FROM unnest($2::text[], $3::float8[], $4::bigint[], $5::bigint[], $6::timestamptz[])
-        AS w (name, keep_days, early, given_up, full_at)
+    INSERT INTO edge_card AS k (municipality, edge, at, keep_days, early, given_up, full_at,
+                                reader, mode, room_days, path, trouble)
+    SELECT e.municipality, e.id, $1, w.keep_days, w.early, w.given_up, w.full_at,
+           w.reader, w.mode, w.room_days, w.path, w.trouble
+    FROM unnest($2::text[], $3::float8[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+                $7::text[], $8::text[], $9::smallint[], $10::smallint[], $11::text[])
+        AS w (name, keep_days, early, given_up, full_at, reader, mode, room_days, path, trouble)
     JOIN edge e ON e.name = w.name
     ORDER BY e.municipality, e.id
     ON CONFLICT (municipality, edge) DO UPDATE
     SET at = excluded.at, keep_days = excluded.keep_days, early = excluded.early,
-        given_up = excluded.given_up, full_at = excluded.full_at
+        given_up = excluded.given_up, full_at = excluded.full_at, reader = excluded.reader,
+        mode = excluded.mode, room_days = excluded.room_days, path = excluded.path,
+        trouble = excluded.trouble
 """
 
 
 async def cards(db: Connection | Pool) -> dict[str, Card]:
     """All that is kept, by the box's name."""
-    return {
-        row["name"]: Card(
-            keep_days=row["keep_days"],
-            early=row["early"],
-            given_up=row["given_up"],
-            full_at=row["full_at"],
-        )
-        for row in await db.fetch(_KNOWN)
-    }
+    return {row["name"]: Card(**dict(list(row.items())[1:])) for row in await db.fetch(_KNOWN)}
 
 
 async def keep(db: Connection | Pool, said: Mapping[str, Card], now: datetime) -> None:
@@ -56,8 +64,5 @@ async def keep(db: Connection | Pool, said: Mapping[str, Card], now: datetime) -
         _KEEP,
         now,
         list(said),
-        [card.keep_days for card in said.values()],
-        [card.early for card in said.values()],
-        [card.given_up for card in said.values()],
-        [card.full_at for card in said.values()],
+        *([getattr(card, one.name) for card in said.values()] for one in fields(Card)),
     )

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.reads import devices as devices_
 from gateway.reads import edges as edges_
-from gateway.reads.edges import Fault
 from gateway.reads.signal import Battery
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
+from gateway.web import boxes as boxes_
 from gateway.web.door import Door
 from gateway.web.menu import menu
 from gateway.web.pages import ZONE, rendered
@@ -23,12 +23,6 @@ from gateway.web.words import moment
 PATH = "/bokse"
 _MOST = 200
 _LONGEST = 40
-_FAULT: Mapping[Fault, str] = {
-    "missing": "der mangler målinger, som boksen bliver bedt om igen",
-    "keeps_too_short": "hukommelseskortet er for lille",
-    "let_go_early": "et fuldt hukommelseskort har slettet for tidligt",
-    "gave_up": "et fuldt hukommelseskort har kostet målinger",
-}
 _PLACED: Mapping[str, str] = {
     "call": "nødkald",
     "door": "dør",
@@ -94,13 +88,14 @@ def _sorted(lines: Sequence[Line]) -> list[Line]:
 
 
 def _box(one: edges_.Edge, now: datetime, days_to_keep: float) -> Line:
-    faults = [_FAULT[fault] for fault in one.faults(now, days_to_keep=days_to_keep)]
+    faults = boxes_.faults(one, now, days_to_keep)
     return Line(
         name=one.name,
         place="i et hjem" if one.home else "uden hjem",
         state=_contact(one, now),
         faults=faults,
         bad=bool(faults) or (one.joined is not None and one.contact is None),
+        signal=boxes_.fares(one),
     )
 
 

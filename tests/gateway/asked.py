@@ -115,6 +115,7 @@ async def asker(here: Office, role: Role) -> Asker:
         "depot": await _ids(here, _DEPOT),
         "undoable": await _ids(here, _UNDOABLE, len(_UNTOUCHED)),
         **{kind: await _ids(here, query, where, part) for kind, query in _UNUSED.items()},
+        "edges": await _ids(here, "SELECT name AS public FROM edge ORDER BY id"),
         "names": ["Nord"],
         "me": ["me"],
         "versions": ["*", '"1"'],
@@ -202,8 +203,8 @@ def configured(asks: Asker, document: Json, most: int, sparing: Sequence[str]) -
 def _operation(asks: Asker, way: str, said: Json, sparing: Sequence[str]) -> Json:
     named = dict(_NAMED.get(way, {}))
     for parameter in said.get("parameters", ()):
-        if parameter["name"] == "public":
-            named.setdefault("path.public", way.split("/")[1])
+        if parameter["in"] == "path" and parameter["name"] in {"public", "edge"}:
+            named.setdefault(f"path.{parameter['name']}", way.split("/")[1])
         elif parameter["name"] == "if-match":
             named["header.if-match"] = "versions"
     parameters = {

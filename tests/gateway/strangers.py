@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from string import Template
-from uuid import UUID
+from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from asyncpg.exceptions import InsufficientPrivilegeError, IntegrityConstraintViolationError
 
@@ -52,7 +52,7 @@ async def place(here: Office, *, within: str, district: str, name: str) -> Place
     flat = await here.flat(within=within, district=district, name=name, phone=f"+45 {name}")
     alert = await here.alert(flat, reason=f"Trykket hos {name}")
     device = await here.device(within=within)
-    box = f"box-{name.lower()}"
+    box = str(uuid5(NAMESPACE_DNS, f"{name}.{within}"))  # so that it can be asked for as others are
     placement = await _dispenser(here, flat, device["id"], room=f"Stue {name}")
     words = {
         "m": flat.municipality,
@@ -73,12 +73,13 @@ async def place(here: Office, *, within: str, district: str, name: str) -> Place
         "placements": placement["public"],
         "homes": flat.home_public,
         "citizens": flat.citizen_public,
+        "edges": UUID(box),
     }
     marks = [str(each) for each in ids.values()]
     ids["people"] = await here.owner.fetchval(  # no mark: of colleagues one is told (below)
         "SELECT public FROM person WHERE municipality = $1 ORDER BY id LIMIT 1", flat.municipality
     )
-    return Place(flat=flat, district=district, ids=ids, marks=[*marks, name, box])
+    return Place(flat=flat, district=district, ids=ids, marks=[*marks, name])
 
 
 async def _dispenser(here: Office, flat: Flat, device: int, *, room: str) -> Row:

@@ -3,7 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from deploy.runtime.services import Broker, OneDatabase
+from gateway.ingest.cards import differs
+from gateway.store.cards import Card
 from tests.gateway.ingest_home import Box, furnish, ingest, look, state
 from tests.gateway.test_announce import SOON
 
@@ -44,6 +48,53 @@ async def test_only_boxes_in_trouble_are_noted_and_their_recovery_too(
         short.say(state("running", keep_days=4.0), "state")
         full.say(state("running", keep_days=3.0, card=FULL | {"given_up": 9}), "state")
         await noted(("box-01", 3.0, 5, 9, FULL["at"]), ("box-02", 4.0, 0, 0, None))
+
+
+TOLD = {"mode": "passive", "room_days": 41.7, "path": 2, "trouble": "storage_failed"}
+
+
+async def test_how_a_box_fares_is_noted_in_whole_days_and_not_at_every_day_of_a_guess(
+    fresh_database: OneDatabase, broker: Broker
+) -> None:
+    await furnish(fresh_database.dsn())
+    fares = "SELECT reader, mode, room_days, path, trouble FROM edge_card"
+
+    async def noted(*fields: Any) -> None:
+        told: list[tuple[Any, ...]] = []
+        async with asyncio.timeout(5):
+            while told != [fields]:
+                await asyncio.sleep(0.1)
+                told = [tuple(row.values()) for row in await look(fresh_database.dsn(), fares)]
+
+    async with ingest(fresh_database, broker), Box(broker) as box:
+        box.say(state("running", **TOLD), "state")
+        await noted("hearing", "passive", 41, 2, "storage_failed")
+
+        box.say(state("running", **TOLD | {"room_days": 40.2}), "state")
+        await asyncio.sleep(1.5)
+        await noted("hearing", "passive", 41, 2, "storage_failed")
+        box.say(
+            state("running", reader="of.tomorrow", mode="dozing", room_days=1e6, path=3), "state"
+        )
+        await noted("of.tomorrow", "dozing", 60, 3, None)
+
+    refused = "SELECT FROM quarantine WHERE reason = 'bad_state'"
+    assert await look(fresh_database.dsn(), refused) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_news"),
+    [
+        (Card(room_days=41), Card(room_days=40), False),
+        (Card(room_days=41), Card(room_days=39), True),
+        (Card(room_days=41), Card(room_days=40, trouble="card_full"), True),
+        (Card(room_days=7), Card(room_days=6), True),
+        (Card(room_days=7), Card(room_days=None), True),
+        (Card(room_days=3), Card(room_days=3), False),
+    ],
+)
+def test_only_news_is_written(before: Card, now: Card, *, is_news: bool) -> None:
+    assert differs(before, now) == is_news
 
 
 async def test_a_card_that_is_none_is_set_aside(
