@@ -96,6 +96,28 @@ def identity_of(settings: Settings) -> Identity:
     return replace(joined, **given)
 
 
+def second_link(identity: Identity, settings: Settings) -> Link | None:
+    """The second way: same name, password and authority. None where there is none.
+
+    Raises BadSetting where it would be the first one over again, or would tell in clear what the
+    first way encrypts.
+    """
+    broker, interface = settings.second_broker, settings.second_interface
+    if not broker and not interface:
+        return None
+    first = identity.link()
+    try:
+        second = replace(identity, broker=broker or identity.broker).link()
+    except BadIdentity as bad:
+        raise BadSetting(f"EDGE_SECOND_BROKER={broker}: {bad}") from bad
+    if first.tls and not second.tls:
+        raise BadSetting(f"EDGE_SECOND_BROKER={broker}: mqtts:// is needed, as on the first way")
+    second = replace(second, interface=interface)
+    if second == first:
+        raise BadSetting(f"EDGE_SECOND_BROKER={broker}: that is the first way")
+    return second
+
+
 def _authority(settings: Settings) -> str | None:
     if not settings.broker_ca:
         return None

@@ -34,6 +34,11 @@ PACES: Mapping[Lane, Pace] = {
 A call is tried again every five seconds at the slowest: one message from each box that has one.
 """
 
+SECOND: Mapping[Lane, Pace] = {
+    "urgent": Pace(in_flight=8, frames=100, patience=5, longest=30, slowest=30)
+}
+"""The second way may be slow, and paid for by the byte."""
+
 _STUBBORN = 3  # times that a batch may be first in line without a receipt before others pass it
 _FEWEST = 1  # in flight while the gateway seems to be away: a probe
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self, cast
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -41,7 +41,12 @@ class TakenOver(LinkLost):
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """Where the broker is and who this box is there. `ca` is PEM text; None: the system's own."""
+    """Where the broker is and who this box is there. `ca` is PEM text; None: the system's own.
+
+    `interface`: the network interface that the connection is bound to; empty: the system's choice.
+    Linux lets every user bind to one since 5.7 (SO_BINDTODEVICE, socket(7)); it needs a route of
+    its own to the broker, a default route of whatever metric.
+    """
 
     edge: str
     host: str
@@ -50,6 +55,7 @@ class Link:
     ca: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    interface: str = ""
 
     @classmethod
     def to(
@@ -60,6 +66,7 @@ class Link:
         ca: str | None = None,
         username: str | None = None,
         password: str | None = None,
+        interface: str = "",
     ) -> Self:
         """A link to `mqtt://host:port` or `mqtts://host:port`; ValueError for anything else."""
         url = urlsplit(broker)
@@ -73,10 +80,41 @@ class Link:
             ca=ca,
             username=username,
             password=password,
+            interface=interface,
         )
 
     def topic(self, word: str) -> str:
         return f"edges/{self.edge}/{word}"
+
+
+class _BoundClient(Client):
+    """paho with a socket that is bound to a network interface before it connects."""
+
+    def __init__(self, interface: str, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - paho's
+        super().__init__(*arguments, **named)
+        self._interface = interface
+
+    def _create_socket_connection(self) -> socket.socket:
+        if not self._interface:
+            return super()._create_socket_connection()
+        return _bound(self._interface, self.host, self.port)
+
+
+def _bound(interface: str, host: str, port: int) -> socket.socket:
+    """A connection by this interface alone. Raises OSError."""
+    refused: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(CONNECTING)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            refused = error
+        else:
+            return made
+    raise refused
 
 
 class Line:
@@ -123,7 +161,8 @@ class Line:
                 await self._ready
         except (OSError, ValueError) as error:
             self.close()
-            raise LinkLost(f"{link.host}:{link.port}: {error or type(error).__name__}") from error
+            way = f"{link.host}:{link.port}" + (f" by {link.interface}" if link.interface else "")
+            raise LinkLost(f"{way}: {error or type(error).__name__}") from error
         except BaseException:
             self.close()
             raise
@@ -182,7 +221,8 @@ class Line:
         _deafen(self._client)
 
     def _made(self) -> Client:
-        client = Client(
+        client = _BoundClient(
+            self._link.interface,
             CallbackAPIVersion.VERSION2,
             client_id=self._link.edge,
             protocol=MQTTProtocolVersion.MQTTv5,

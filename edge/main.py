@@ -23,14 +23,14 @@ from edge.disk import SpoolTaken
 from edge.event import Voice
 from edge.heartbeat import Heartbeat
 from edge.heartbeat import Reader as ReaderState
-from edge.identity import BadIdentity, Identity, NotJoined, identity_of
+from edge.identity import BadIdentity, Identity, NotJoined, identity_of, second_link
 from edge.join import BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
+from edge.paths import Paths
 from edge.reader import Reader
 from edge.room import RESERVE
 from edge.settings import BadSetting, Settings
 from edge.spool import Spool, SpoolFailed
 from edge.status import SPOOL, read_status
-from edge.uplink import Uplink
 
 OK, FAILED, USAGE, NOT_JOINED, NO_GATEWAY, REFUSED, WRONG_GATEWAY, TAKEN, TROUBLE = range(9)
 """Exit codes: 2 for settings and usage, 3 before joining, 4 try again, 5 get a new code,
@@ -168,8 +168,15 @@ class _Agent:
         self._unkept = 0
         self._say = Voice(lambda frame, lane: self._keep((frame,), lane), clock, identity.edge)
         self._beat = Heartbeat(spool=spool, clock=clock, version=_version())
-        self._uplink = Uplink(
-            spool, identity.link(), clock, heartbeat=self._beat, on_config=self._configured
+        self._uplink = Paths(
+            spool,
+            identity.link(),
+            second_link(identity, settings),
+            clock,
+            heartbeat=self._beat,
+            say=self._say,
+            on_config=self._configured,
+            after=settings.second_after,
         )
         self._care = Care(spool, self._beat, self._say, self._uplink.tell)
         self._status = StatusFile(settings.home)
@@ -257,7 +264,8 @@ class _Agent:
                 "broker": self._identity.broker,
                 "at": self._beat.clock.now_ms(),
                 "version": self._beat.version,
-                "connected": self._uplink.online.is_set(),
+                "connected": self._uplink.connected,
+                "path": self._beat.path,
                 "reader": self._beat.reader,
                 "config": self._beat.config,
                 "refused": self._config.refused,

@@ -1,6 +1,7 @@
 """What this box must be told, read once from the environment, refused early."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,9 @@ from edge.clock import BadClock, Clock, Synchronised, clock_from
 
 PREFIX = "EDGE_"
 """Every setting is a variable of the environment: this prefix and the field's name in capitals."""
+
+
+_INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")  # dev_valid_name() of Linux
 
 
 class BadSetting(ValueError):
@@ -30,6 +34,13 @@ class Settings:
     username: Annotated[str, "broker user in place of the joined one"] = ""
     password: Annotated[str, "broker password in place of the joined one"] = field(
         default="", repr=False
+    )
+    second_broker: Annotated[
+        str, "mqtt:// or mqtts://HOST:PORT, best a number, for calls when the first way is dead"
+    ] = ""
+    second_interface: Annotated[str, "network interface of the second way, as wwan0"] = ""
+    second_after: Annotated[float, "seconds that a call waits before the second way, 5 to 600"] = (
+        20.0
     )
     radio: Annotated[bool, "no runs without Bluetooth: nothing is heard"] = True
     adapter: Annotated[str, "Bluetooth adapter, as hci0; empty takes the first"] = ""
@@ -99,6 +110,22 @@ def _at_least(least: float, unit: str) -> Any:  # noqa: ANN401 - a reader, as th
     return read
 
 
+def _between(least: float, most: float, unit: str) -> Any:  # noqa: ANN401 - a reader
+    def read(text: str) -> float:
+        number = float(text)
+        if not least <= number <= most:
+            raise ValueError(f"between {least:g} and {most:g} {unit}")
+        return number
+
+    return read
+
+
+def _interface(text: str) -> str:
+    if text and not _INTERFACE.fullmatch(text):
+        raise ValueError("not the name of a network interface: see `ip link`")
+    return text
+
+
 def _broker(text: str) -> str:
     if text and not text.startswith(("mqtt://", "mqtts://")):
         raise ValueError("neither mqtt://HOST:PORT nor mqtts://HOST:PORT")
@@ -110,6 +137,9 @@ _READERS: Mapping[str, Any] = {
     "synchronised": _one_of("auto", "yes", "no"),
     "production": _yes_or_no,
     "broker": _broker,
+    "second_broker": _broker,
+    "second_interface": _interface,
+    "second_after": _between(5, 600, "seconds"),
     "radio": _yes_or_no,
     "silence": _at_least(5, "seconds"),
     "keep_days": _at_least(3, "days"),

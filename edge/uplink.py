@@ -16,14 +16,15 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from adapters.frame import LANES, Batch, Lane, encode_spooled
 from edge.clock import Clock, state
 from edge.heartbeat import EVERY, Heartbeat
-from edge.lanes import PACES, Sender, Sent
+from edge.lanes import PACES, SECOND, Sender, Sent
 from edge.line import Line, Link, LinkLost, TakenOver
+from edge.path import Path, Way, head
 from edge.receipt import BadReceipt, read_receipt
 from edge.run import HEAD_ROOM
 from edge.spool import Spool
@@ -38,11 +39,16 @@ TAKEN_OVER = 10.0
 """Seconds before a box comes back that another of its name has thrown out; twice as long each
 time it happens again. Two boxes of one image would else throw each other out every second."""
 
+_UNSETTLED = 60.0  # seconds between state messages while the way in use is a new one
+_LOOK = 1.0  # seconds between two looks at the call that waits for the second way
 _NO_MATCHING_SUBSCRIBERS = 0x10
 
 
 class Uplink:
-    """Sends what the spool keeps and marks there what the gateway says it has stored."""
+    """Sends what the spool keeps and marks there what the gateway says it has stored.
+
+    `way` says when `path` may be opened; the second one is for the urgent lane alone.
+    """
 
     def __init__(
         self,
@@ -53,6 +59,8 @@ class Uplink:
         heartbeat: Heartbeat | None = None,
         on_config: Callable[[bytes], None] = lambda _: None,
         unanswered: float = UNANSWERED,
+        way: Way | None = None,
+        path: Path = 1,
     ) -> None:
         self.heartbeat = heartbeat or Heartbeat(spool=spool, clock=clock)
         self.online = asyncio.Event()
@@ -63,7 +71,11 @@ class Uplink:
         self._unanswered = unanswered
         self._woken = asyncio.Event()
         self._arrived = deque[tuple[str, bytes]]()
-        self._senders: dict[Lane, Sender] = {lane: Sender(lane, PACES[lane]) for lane in LANES}
+        self._way = way or Way()
+        self._path: Path = path
+        lanes: Sequence[Lane] = LANES if path == 1 else ("urgent",)
+        paces = PACES if path == 1 else SECOND
+        self._senders: dict[Lane, Sender] = {lane: Sender(lane, paces[lane]) for lane in lanes}
         self._unacknowledged: dict[int, Sent] = {}
         self._line: Line | None = None
         self._state_due = 0.0
@@ -73,6 +85,7 @@ class Uplink:
         """Stay connected and send, until cancelled. Raises SpoolFailed."""
         pause, thrown_out = 1.0, False
         while True:
+            await self._allowed()
             try:
                 await self._connected()
                 pause, thrown_out = 0.0, False
@@ -82,6 +95,9 @@ class Uplink:
                 pause = self._pause_after(pause, thrown_out=thrown_out)
             finally:
                 self.online.clear()
+                self._way.closed(self._path, asyncio.get_running_loop().time())
+            if self._path != 1:
+                continue  # its pauses are the way's
             # a random part of it, to spread load
             waiting = 0 if thrown_out else self.spool.depth("urgent")
             await self._rest(pause * random.uniform(0.5, 1), waiting)  # noqa: S311
@@ -111,11 +127,23 @@ class Uplink:
     def published(self, sent: Sent) -> None:
         """The broker has the batch. That proves nothing: only a receipt lets go of a frame."""
 
+    async def _allowed(self) -> None:
+        """Wait until this way may be opened."""
+        while (seconds := self._look()) is None or seconds > 0:
+            await self._pause(EVERY if seconds is None else min(seconds, _LOOK))
+
+    def _look(self) -> float | None:
+        now = asyncio.get_running_loop().time()
+        if self._path != 1:
+            self._way.look(head(self.spool), now)
+        return self._way.wait(self._path, now)
+
     async def _connected(self) -> None:
         """One connection, from CONNECT to its end."""
         self._unacknowledged.clear()
         self._line = line = await self.open()
         try:
+            self._way.opened(self._path, asyncio.get_running_loop().time())
             for sender in self._senders.values():
                 sender.reset()
             self._state_due = 0.0
@@ -151,6 +179,9 @@ class Uplink:
         """Send and take in until the line is lost or must be opened anew."""
         now = asyncio.get_running_loop().time
         while line.keepalive == self.heartbeat.keepalive:
+            self._look()
+            if not self._way.stays(self._path):
+                return
             self._take_in()
             for sender in self._senders.values():
                 sender.expire(now())
@@ -159,7 +190,7 @@ class Uplink:
                 line.publish(
                     self._link.topic("state"), self.heartbeat.message("running"), keep=True
                 )
-                self._state_due = now() + EVERY
+                self._state_due = now() + (_UNSETTLED if self._way.unsettled(now()) else EVERY)
             line.check()
             self._check_answers(now())
             await self._pause(self._next_wake(now()) - now())
@@ -205,8 +236,10 @@ class Uplink:
         self.spool.take_back(receipt.missing, epoch=receipt.epoch)
         if self.spool.epoch != before:
             self.tell()  # the gateway need not announce itself again
+        now = asyncio.get_running_loop().time()
         for sender in self._senders.values():
-            sender.receipted(self.spool, asyncio.get_running_loop().time())
+            sender.receipted(self.spool, now)
+        self._way.receipted(self._path, now)
 
     def _check_answers(self, now: float) -> None:
         oldest = next(iter(self._unacknowledged.values()), None)
@@ -214,7 +247,7 @@ class Uplink:
             raise LinkLost(f"the broker has not answered for {self._unanswered:g} s")
 
     def _next_wake(self, now: float) -> float:
-        times = [self._state_due, now + EVERY]
+        times = [self._state_due, now + (EVERY if self._path == 1 else _LOOK)]
         times += [sent.at + self._unanswered for sent in self._unacknowledged.values()]
         times += [at for sender in self._senders.values() if (at := sender.wakes()) is not None]
         return min(times)

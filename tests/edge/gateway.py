@@ -89,9 +89,9 @@ class Gateway:
         """What is stored of devices, without what the box says of itself."""
         return [frame for frame in self.frames.values() if of_device(frame)]
 
-    async def sees(self, what: Callable[[], object]) -> None:
+    async def sees(self, what: Callable[[], object], *, within: float = SOON) -> None:
         """Wait until something is true; fails when it does not become so."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(within):
             while not what():
                 self._changed.clear()
                 await self._changed.wait()

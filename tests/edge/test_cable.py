@@ -1,9 +1,7 @@
 """The way to the broker is cut, swallows, refuses or ends at nobody: it is opened anew."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -11,6 +9,7 @@ from deploy.runtime.broker import Broker
 from edge.line import Line, Link, LinkLost
 from edge.spool import Spool
 from edge.uplink import Uplink
+from tests.edge.cable import Cable
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import Gateway, gateway
 from tests.edge.uplinks import BOX, box, drained, link, sending
@@ -95,47 +94,6 @@ async def test_a_broker_killed_in_the_middle_loses_nothing(
         mine.stop()
 
     assert len(there.frames) == 4_001
-
-
-class Cable:
-    """A way to the broker that can swallow everything and say nothing, as a dead router does."""
-
-    def __init__(self, port: int) -> None:
-        self.swallowing = False
-        self.opened = 0
-        self.port = 0
-        self._to = port
-        self._ways = set[asyncio.Task[None]]()
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._through, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for way in self._ways:
-            way.cancel()
-        await asyncio.gather(*self._ways, return_exceptions=True)
-
-    async def _through(self, box: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        self.opened += 1
-        broker, on = await asyncio.open_connection("127.0.0.1", self._to)
-        for source, sink in ((box, on), (broker, back)):
-            way = asyncio.create_task(self._pass(source, sink))
-            self._ways.add(way)
-
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while said := await source.read(65_536):
-                if not self.swallowing:
-                    sink.write(said)
-        finally:
-            sink.close()
-            with suppress(OSError):
-                await sink.wait_closed()
 
 
 async def test_a_dead_way_is_noticed_by_the_missing_answer_and_another_is_opened(

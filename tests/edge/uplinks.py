@@ -1,9 +1,10 @@
 """A box of the shared broker that sends, for as long as a test wants it to."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from deploy.runtime.broker import Broker
 from edge.line import Link
@@ -30,6 +31,18 @@ async def sending(uplink: Uplink) -> AsyncGenerator[Uplink]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Something at work beside the test, stopped as planned afterwards; its failure is raised."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        [end] = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(end, asyncio.CancelledError), f"it ended by itself: {end!r}"
 
 
 @asynccontextmanager
