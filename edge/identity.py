@@ -103,7 +103,7 @@ def second_link(identity: Identity, settings: Settings) -> Link | None:
     first way encrypts.
     """
     broker, interface = settings.second_broker, settings.second_interface
-    if not broker and not interface:
+    if not settings.has_second_way:
         return None
     first = identity.link()
     try:

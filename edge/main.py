@@ -23,6 +23,7 @@ from edge.disk import SpoolTaken
 from edge.event import Voice
 from edge.heartbeat import Heartbeat
 from edge.heartbeat import Reader as ReaderState
+from edge.hook import Hook
 from edge.identity import BadIdentity, Identity, NotJoined, identity_of, second_link
 from edge.join import BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
 from edge.paths import Paths
@@ -207,10 +208,17 @@ class _Agent:
 
     def _parts(self) -> list[Any]:
         parts = [self._uplink.run(), self._tend(), self._care.check()]
+        if command := self._settings.hook_command:
+            parts.append(self._hook(command).run())
         if self._settings.radio:
             self._beat.reader = "starting"
             parts.append(self._hear())
         return parts
+
+    def _hook(self, command: Sequence[str]) -> Hook:
+        every = self._settings.hook_every * 60
+        after = self._settings.hook_after
+        return Hook(command, self._spool, self._say, after=after, every=every)
 
     async def _hear(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ PREFIX = "EDGE_"
 """Every setting is a variable of the environment: this prefix and the field's name in capitals."""
 
 
+_FOR_THE_SECOND_WAY = 10.0  # seconds
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")  # dev_valid_name() of Linux
 
 
@@ -42,6 +44,13 @@ class Settings:
     second_after: Annotated[float, "seconds that a call waits before the second way, 5 to 600"] = (
         20.0
     )
+    hook: Annotated[
+        str, "program, full path and words, run when a call reaches nobody; empty runs none"
+    ] = ""
+    hook_after: Annotated[float, "seconds that a call waits before the hook runs, 10 to 3600"] = (
+        60.0
+    )
+    hook_every: Annotated[float, "minutes before it runs again while calls wait, 1 to 1440"] = 5.0
     radio: Annotated[bool, "no runs without Bluetooth: nothing is heard"] = True
     adapter: Annotated[str, "Bluetooth adapter, as hci0; empty takes the first"] = ""
     silence: Annotated[float, "seconds of radio silence before the scan is begun anew"] = 75.0
@@ -64,7 +73,29 @@ class Settings:
         }
         settings = cls(**told)
         settings.make_clock()
+        settings.check_order()
         return settings
+
+    @property
+    def has_second_way(self) -> bool:
+        return bool(self.second_broker or self.second_interface)
+
+    @property
+    def hook_command(self) -> tuple[str, ...]:
+        """The hook's program and words; empty: there is none."""
+        return tuple(shlex.split(self.hook))
+
+    def check_order(self) -> None:
+        """The second way is tried before the hook says that nobody is reached.
+
+        Raises BadSetting.
+        """
+        earliest = self.second_after + _FOR_THE_SECOND_WAY
+        if self.hook and self.has_second_way and self.hook_after < earliest:
+            raise BadSetting(
+                f"EDGE_HOOK_AFTER={self.hook_after:g}: with EDGE_SECOND_AFTER="
+                f"{self.second_after:g} at least {earliest:g} seconds"
+            )
 
     def make_clock(self) -> Clock:
         """The clock that the settings ask for. Raises BadSetting."""
@@ -126,6 +157,16 @@ def _interface(text: str) -> str:
     return text
 
 
+def _command(text: str) -> str:
+    """No shell reads it: what only a shell understands would be handed on as a word."""
+    words = shlex.split(text)
+    if words and not words[0].startswith("/"):
+        raise ValueError("the program's full path is needed, as /usr/local/bin/call-for-help")
+    if shell := [word for word in words if set(word) <= set("|&;<>")]:
+        raise ValueError(f"no shell is used, so {shell[0]!r} means nothing: write a script")
+    return text
+
+
 def _broker(text: str) -> str:
     if text and not text.startswith(("mqtt://", "mqtts://")):
         raise ValueError("neither mqtt://HOST:PORT nor mqtts://HOST:PORT")
@@ -140,6 +181,9 @@ _READERS: Mapping[str, Any] = {
     "second_broker": _broker,
     "second_interface": _interface,
     "second_after": _between(5, 600, "seconds"),
+    "hook": _command,
+    "hook_after": _between(10, 3_600, "seconds"),
+    "hook_every": _between(1, 1_440, "minutes"),
     "radio": _yes_or_no,
     "silence": _at_least(5, "seconds"),
     "keep_days": _at_least(3, "days"),

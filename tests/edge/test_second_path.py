@@ -12,7 +12,7 @@ from deploy.runtime.broker import Broker
 from edge.event import Voice
 from edge.heartbeat import Heartbeat
 from edge.identity import Identity, second_link
-from edge.line import Link, LinkLost
+from edge.line import LinkLost
 from edge.paths import Paths
 from edge.settings import BadSetting, Settings
 from edge.spool import Spool
@@ -20,13 +20,9 @@ from edge.uplink import Uplink
 from tests.edge.cable import Cable
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import Gateway, gateway
-from tests.edge.uplinks import BOX, drained, link, running
+from tests.edge.uplinks import BOX, by, drained, link, running
 
 AFTER = 0.3
-
-
-def by(cable: Cable) -> Link:
-    return Link.to(f"mqtt://127.0.0.1:{cable.port}", edge=BOX, password=BOX)
 
 
 @asynccontextmanager

@@ -49,6 +49,11 @@ def test_what_is_given_is_taken() -> None:
         ("EDGE_SECOND_INTERFACE", "a-name-that-is-too-long", "ip link"),
         ("EDGE_SECOND_AFTER", "1", "between 5 and 600 seconds"),
         ("EDGE_SECOND_AFTER", "nan", "between 5 and 600 seconds"),
+        ("EDGE_HOOK", "call-for-help", "full path"),
+        ("EDGE_HOOK", "/bin/say 'help", "No closing quotation"),
+        ("EDGE_HOOK", "/bin/say help | /bin/tee", "no shell is used"),
+        ("EDGE_HOOK_AFTER", "5", "between 10 and 3600 seconds"),
+        ("EDGE_HOOK_EVERY", "0", "between 1 and 1440 minutes"),
         ("EDGE_LOG", "LOUD", "DEBUG"),
         ("EDGE_SYNCHRONISED", "perhaps", "auto, yes, no"),
         ("EDGE_BROKR", "mqtt://x", "there is no such setting"),
@@ -60,6 +65,16 @@ def test_a_wrong_setting_is_named(name: str, value: str, words: str) -> None:
 
     assert name in str(refused.value)
     assert words in str(refused.value)
+
+
+def test_the_second_way_is_tried_before_the_hook_says_that_nobody_is_reached() -> None:
+    hook = {"EDGE_HOOK": "/bin/say 'no help' yet", "EDGE_HOOK_AFTER": "25"}
+
+    alone = Settings.read(hook)
+    with pytest.raises(BadSetting, match=r"EDGE_HOOK_AFTER=25: .* at least 30 seconds"):
+        Settings.read(hook | {"EDGE_SECOND_INTERFACE": "wwan0"})
+
+    assert alone.hook_command == ("/bin/say", "no help", "yet")
 
 
 @pytest.mark.parametrize("clock", ["sundial", "offset:", "offset:soon", "driven:", "offset:inf"])

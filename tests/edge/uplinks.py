@@ -10,6 +10,7 @@ from deploy.runtime.broker import Broker
 from edge.line import Link
 from edge.spool import Spool
 from edge.uplink import Uplink
+from tests.edge.cable import Cable
 from tests.edge.frames import HandClock
 from tests.edge.gateway import SOON
 
@@ -18,6 +19,10 @@ BOX = "box-11"
 
 def link(broker: Broker, *, edge: str = BOX) -> Link:
     return Link.to(f"mqtt://127.0.0.1:{broker.port}", edge=edge, password=edge)
+
+
+def by(cable: Cable) -> Link:
+    return Link.to(f"mqtt://127.0.0.1:{cable.port}", edge=BOX, password=BOX)
 
 
 @asynccontextmanager
