@@ -89,6 +89,7 @@ RIGHTS: Mapping[str, Right] = {
     "POST /noedaabning": writes("emergency"),
     "POST /noedaabning/{public}/follow-up": reads("emergency", "log"),
     "GET /bokse": reads("signal", "device"),
+    "GET /bokse/{name}": writes("signal"),
     "GET /noegler": reads("key"),
     "POST /noegler": writes("key"),
     "POST /noegler/{public}/rotate": writes("key"),
@@ -159,6 +160,7 @@ RIGHTS: Mapping[str, Right] = {
     "POST /homes": writes("citizen", "home"),
     "GET /edges": reads("signal"),
     "GET /edges/{edge}": reads("signal"),
+    "GET /edges/{edge}/events": writes("signal"),  # it tells when somebody's power or line was cut
     "GET /devices": reads("device"),
     "POST /devices": writes("device"),
     "GET /devices/{public}": reads("device"),

@@ -22,6 +22,7 @@ from gateway.web.audit import add_audit
 from gateway.web.beginning import add_beginning
 from gateway.web.beginning_file import add_file
 from gateway.web.beginning_setup import add_setup
+from gateway.web.box import add_box
 from gateway.web.cards import card, grouped
 from gateway.web.door import Door
 from gateway.web.emergencies import add_emergencies
@@ -88,6 +89,7 @@ def pages(door: Door) -> APIRouter:
     add_rights(router, door)
     add_emergencies(router, door)
     add_things(router, door)
+    add_box(router, door)
     add_keys(router, door)
     add_mapping(router, door)
     door.refused = partial(refused, door)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gateway.reads.edges import Edge, Fault
+from gateway.web.pages import ZONE
+from gateway.web.words import moment
 
 TROUBLE: Mapping[str, str] = {
     "storage_failed": "hukommelseskortet fejler: skift det",
@@ -43,6 +45,17 @@ def fares(box: Edge) -> str:
 def room(days: int) -> str:
     """For how long the box can be away without losing anything."""
     return "plads til 1 dag" if days == 1 else f"plads til {days} dage"
+
+
+def contact(box: Edge, now: datetime) -> str:
+    """Since when it is in contact or not."""
+    if box.joined is None:
+        return "Ikke tilsluttet endnu"
+    if box.contact is not None:
+        return f"Kontakt siden {moment(box.contact, now, ZONE.key)}"
+    if box.lost is not None:
+        return f"Ingen kontakt siden {moment(box.lost, now, ZONE.key)}"
+    return "Har aldrig haft kontakt"
 
 
 def _fault(box: Edge, fault: Fault) -> str:

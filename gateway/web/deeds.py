@@ -38,6 +38,7 @@ WHAT: Mapping[str, str] = {
     "placement.changed": "ændrede en placering",
     "placement.repaired": "flyttede en placering, der stod hos den forkerte borger",
     "observations.seen": "så målinger",
+    "box_events.seen": "så, hvad der er sket med boksen",
     "doses.planned": "ændrede dosisplanen",
     "emergency.sought": "søgte efter en borger til nødåbning",
     "emergency.opened": "nødåbnede borgeren",

@@ -15,6 +15,7 @@ from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.web import boxes as boxes_
+from gateway.web.box import RIGHT as BOX
 from gateway.web.door import Door
 from gateway.web.menu import menu
 from gateway.web.pages import ZONE, rendered
@@ -53,6 +54,7 @@ class Line:
     faults: Sequence[str]
     bad: bool
     signal: str = ""
+    page: str = ""
     low: bool = False
 
 
@@ -76,7 +78,7 @@ def add_things(router: APIRouter, door: Door) -> None:
         return rendered(
             "things.html",
             menu=menu(door, request, caller),
-            boxes=_sorted([_box(one, now, door.days_to_keep) for one in boxes[:_MOST]]),
+            boxes=_sorted([_box(one, now, door, caller) for one in boxes[:_MOST]]),
             devices=_sorted([_device(one, now, caller) for one in things[:_MOST]]),
             next_boxes=boxes[_MOST - 1].name if len(boxes) > _MOST else "",
             next_devices=things[_MOST - 1].public if len(things) > _MOST else "",
@@ -87,26 +89,17 @@ def _sorted(lines: Sequence[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: (not line.low, not line.bad))
 
 
-def _box(one: edges_.Edge, now: datetime, days_to_keep: float) -> Line:
-    faults = boxes_.faults(one, now, days_to_keep)
+def _box(one: edges_.Edge, now: datetime, door: Door, caller: Caller) -> Line:
+    faults = boxes_.faults(one, now, door.days_to_keep)
     return Line(
         name=one.name,
         place="i et hjem" if one.home else "uden hjem",
-        state=_contact(one, now),
+        state=boxes_.contact(one, now),
         faults=faults,
         bad=bool(faults) or (one.joined is not None and one.contact is None),
         signal=boxes_.fares(one),
+        page=f"{PATH}/{one.name}" if door.may(caller, BOX) else "",
     )
-
-
-def _contact(one: edges_.Edge, now: datetime) -> str:
-    if one.joined is None:
-        return "Ikke tilsluttet endnu"
-    if one.contact is not None:
-        return f"Kontakt siden {moment(one.contact, now, ZONE.key)}"
-    if one.lost is not None:
-        return f"Ingen kontakt siden {moment(one.lost, now, ZONE.key)}"
-    return "Har aldrig haft kontakt"
 
 
 def _device(one: devices_.Device, now: datetime, caller: Caller) -> Line:

@@ -109,6 +109,8 @@ LOGGED: Mapping[str, Ask] = {
         data={"text": "Talt med Anna om det"},
     ),
     "GET /bokse": Ask(by="technician", path="/bokse"),
+    "GET /bokse/{name}": Ask(by="technician", path="/bokse/{box}"),
+    "GET /edges/{edge}/events": Ask(by="technician", path="/edges/{box}/events"),
     "GET /homes": Ask(by="planner", path="/homes"),
     "POST /homes": Ask(
         by="planner", path="/homes", body={"district": "Nord", "citizens": [{"name": "Ny Borger"}]}
@@ -280,6 +282,11 @@ async def names_for(scene: Scene, ask: Ask) -> dict[str, Any]:
     }
     if ask.both:
         names["neighbour"] = (await scene.here.flat(name="Bo")).citizen_public
+    if "{box}" in ask.path:
+        names["box"] = await scene.here.owner.fetchval(
+            "INSERT INTO edge (municipality, name, home) "
+            "SELECT municipality, 'box-' || gen_random_uuid(), id FROM home RETURNING name"
+        )
     if "{unplaced}" in ask.path:
         names["unplaced"] = (await scene.here.flat(name="Bo")).citizen_public
     if "{empty}" in ask.path:

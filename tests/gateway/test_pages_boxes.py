@@ -1,5 +1,6 @@
-"""The page of the boxes tells a technician in plain Danish how they fare, whatever they say."""
+"""The pages of the boxes tell a technician in plain Danish how they fare, whatever they say."""
 
+import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +9,24 @@ from typing import Any
 import pytest
 
 from deploy.runtime.services import OneDatabase
+from gateway.reads.box_events import Happened
 from gateway.reads.edges import Edge
+from gateway.web.box import line
+from gateway.web.box_words import SENTENCES, lasting, sentence
 from gateway.web.boxes import fares, faults
-from tests.gateway.desks import Desk, desk
+from tests.gateway.desks import Desk, desk, links
 
 NOW = datetime(2026, 3, 2, 20, tzinfo=UTC)
+THINNED = "1200 målinger blev kasseret, de ældste først, for der var ikke plads til dem."
+DENIED = " men det blev afvist: Denied."
+EDGE = Path(__file__).parents[2] / "edge"
+WORD = re.compile(r'"((?:radio|device|spool|storage|line|clock)\.[a-z_]+)"')
+AGREED = """
+    radio.rescanned radio.scanner_renewed radio.power_cycled radio.daemon_restarted radio.reboot
+    radio.mode radio.silent radio.hearing device.silent device.heard device.bonded device.bond_lost
+    spool.thinned spool.renewed spool.unsound storage.failed line.second_path line.back line.hook
+    clock.stepped
+"""
 
 
 @pytest.fixture
@@ -61,7 +75,8 @@ async def test_words_of_tomorrow_do_not_break_the_page(here: Desk) -> None:
     )
     await here.here.owner.execute(
         "INSERT INTO edge_card (municipality, edge, at, mode, room_days, path, trouble) "
-        "SELECT municipality, id, $1, 'dozing', 3, 3, '<b>odd</b>' FROM edge",
+        "SELECT municipality, id, $1, 'dozing', 3, 3, '<b>odd</b>'"
+        " FROM edge WHERE name = 'box-odd'",
         here.here.clock.now(),
     )
     technician = await here.person("technician", "Nord")
@@ -71,3 +86,108 @@ async def test_words_of_tomorrow_do_not_break_the_page(here: Desk) -> None:
     assert "Boksen melder fejl: <b>odd</b>." in page.text
     assert "Bruger reserveforbindelsen." in page.text
     assert "Kun plads til 3 dage." in page.text
+
+
+def event(word: str, **details: Any) -> Happened:
+    at = datetime(2026, 3, 2, 18, 47, 12, tzinfo=UTC)
+    return Happened(number=1, occurred=at, received=at, clock=0, word=word, details=details)
+
+
+def test_each_word_that_a_box_says_has_a_danish_sentence() -> None:
+    said = {word for file in EDGE.glob("*.py") for word in WORD.findall(file.read_text())}
+
+    assert len(said) > 10
+    assert (said | set(AGREED.split())) - set(SENTENCES) - {"spool.sqlite"} == set()
+
+
+@pytest.mark.parametrize(
+    ("happened", "text"),
+    [
+        (event("radio.silent"), "Radioen hører ingenting."),
+        (event("radio.silent", trouble="no_adapter"), "Radioen hører ingenting: den er der ikke."),
+        (
+            event("radio.hearing", healed_by="power_cycle", silent_seconds=300.4),
+            "Radioen hører igen efter 5 min: radioen blev slukket og tændt.",
+        ),
+        (
+            event("radio.reboot", trouble="silent", refused="Denied"),
+            "Hele boksen blev genstartet for at få radioen til at høre," + DENIED,
+        ),
+        (event("radio.mode", mode="passive", why="tried"), "Radioen lytter passivt."),
+        (
+            event("device.silent", device="A4:C1:38:00:00:01", silent_seconds=14_400),
+            "Enheden A4:C1:38:00:00:01 er tavs på 4 t.",
+        ),
+        (event("device.heard", device="…"), "En enhed høres igen."),
+        (
+            event("spool.thinned", frames=1200, unsaid=3),
+            f"{THINNED} Det skete 3 gange mere, end der står her.",
+        ),
+        (
+            event("storage.failed", trouble="card_full"),
+            "Hukommelseskortet tager ikke imod: det er fuldt.",
+        ),
+        (
+            event("line.second_path", waited=31, waiting=2),
+            "Boksen skiftede til reserveforbindelsen efter 31 s.",
+        ),
+        (event("clock.stepped", seconds=-259_200), "Boksens ur blev stillet 3 døgn tilbage."),
+        (event("of.tomorrow", a=1, b="c"), "of.tomorrow (a: 1, b: c)"),
+        (event("of.tomorrow"), "of.tomorrow"),
+    ],
+)
+def test_what_happened_is_a_sentence(happened: Happened, text: str) -> None:
+    assert sentence(happened) == text
+
+
+@pytest.mark.parametrize("odd", [None, True, "x", 10**400, -1, 1.5, "<b>"])
+def test_no_detail_breaks_a_sentence(odd: Any) -> None:
+    names = "trouble refused mode device silent_seconds healed_by frames waited seconds first"
+    details = dict.fromkeys([*names.split(), "unsaid", "failed"], odd)
+
+    for word in SENTENCES:
+        assert sentence(event(word, **details))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 t"), (172_800, "2 døgn")],
+)
+def test_a_time_is_as_long_as_one_says_it(seconds: float, text: str) -> None:
+    assert lasting(seconds) == text
+
+
+def test_a_device_is_told_of_to_the_hour() -> None:
+    assert line(event("radio.silent"), NOW).time == "Kl. 19:47"
+    assert line(event("device.silent"), NOW).time == "I timen fra kl. 19:47"
+
+
+async def test_a_technician_is_led_to_what_happened_to_a_box_and_a_planner_is_not(
+    here: Desk,
+) -> None:
+    flat = await here.flat("Nord")
+    await here.here.owner.execute(
+        "INSERT INTO edge (municipality, name, home) VALUES ($1, 'box-led', $2)",
+        flat.municipality,
+        flat.home,
+    )
+    for word in ("radio.silent", "of.<b>tomorrow</b>", "device.silent"):
+        await here.here.owner.execute(
+            "INSERT INTO box_event (municipality, edge, occurred, received, clock, word)"
+            " SELECT municipality, id, $1, $1, 0, $2 FROM edge WHERE name = 'box-led'",
+            here.here.clock.now(),
+            word,
+        )
+    technician = await here.person("technician", "Nord")
+    planner = await here.person("planner", "Nord")
+
+    assert "/bokse/box-led" in links(await technician.opens("/bokse"))
+    assert "/bokse/box-led" not in links(await planner.opens("/bokse"))
+    page = await technician.opens("/bokse/box-led")
+    for words in ("Radioen hører ingenting.", "of.<b>tomorrow</b>", "En enhed er tavs."):
+        assert words in page.text
+    assert ("box_events.seen", flat.citizen) in await here.logged()
+    gone = await technician.client.get("/bokse/box-none")
+    assert gone.status_code == 404
+    refused = await planner.client.get("/bokse/box-led")
+    assert refused.status_code == 403
