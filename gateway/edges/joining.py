@@ -119,7 +119,7 @@ def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not 
     move = actions.add_parser("move", help="a box that listens in another home from now on")
     move.add_argument("name", metavar="NAME")
     move.add_argument("--home", type=UUID, required=True)
-    actions.add_parser("list", help="every box: its home, whether it joined and is in contact")
+    actions.add_parser("list", help="every box: its home, its contact, and how it says it fares")
 
 
 async def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -189,4 +189,11 @@ async def _list(db: Connection) -> None:
         joined = f"joined {box.joined:%Y-%m-%d %H:%M} UTC" if box.joined else "not joined"
         joined = "ended" if box.ended else joined
         contact = "in contact" if box.contact else "no contact"
-        print(f"{box.name}  {box.municipality}  home {box.home or '-'}  {joined}  {contact}")  # noqa: T201
+        where = f"{box.name}  {box.municipality}  home {box.home or '-'}"
+        print("  ".join((where, joined, contact, *_fares(box))))  # noqa: T201
+
+
+def _fares(box: boxes.Box) -> list[str]:
+    """What the box said of itself, in its own words."""
+    said = {"mode": box.mode, "room days": box.room_days, "path": box.path, "trouble": box.trouble}
+    return [f"{name} {value}" for name, value in said.items() if value is not None]

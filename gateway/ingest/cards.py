@@ -6,6 +6,7 @@ from dataclasses import replace
 from gateway import log
 from gateway.clock import Clock
 from gateway.ingest.duty import Duty
+from gateway.ingest.fares import Fares
 from gateway.store import cards
 from gateway.store.cards import Card
 from gateway.store.pool import DatabaseDown, Pool
@@ -24,11 +25,14 @@ class Cards:
     before, which says no more, a row is made only when it keeps them shorter or its card was full.
     """
 
-    def __init__(self, pool: Pool, clock: Clock, duty: Duty, keep_days: float) -> None:
+    def __init__(
+        self, pool: Pool, clock: Clock, duty: Duty, keep_days: float, fares: Fares
+    ) -> None:
         self._pool = pool
         self._clock = clock
         self._duty = duty
         self._least = keep_days
+        self._fares = fares
         self._news: dict[str, Card] = {}
         self._written: dict[str, Card] | None = None
 
@@ -47,15 +51,20 @@ class Cards:
 
     async def _round(self) -> None:
         if not self._duty.is_held:
-            self._written = None  # another writes meanwhile
+            if self._written is not None:
+                self._written = None  # another writes meanwhile
+                self._fares.begin(())
             return
         if self._written is None:
             self._written = await cards.cards(self._pool)
+            self._fares.begin(self._written.values())
         news, self._news = self._news, {}
         due = [(edge, card) for edge, card in news.items() if self._is_news(edge, card)]
         for start in range(0, len(due), _TOGETHER):
             some = dict(due[start : start + _TOGETHER])
             await cards.keep(self._pool, some, self._clock.now())
+            for edge, card in some.items():
+                self._fares.change(self._written.get(edge), card)
             self._written |= some
             _log.info("boxes tell how they fare", boxes=len(some))
 

@@ -73,7 +73,9 @@ async def run(
         duty, room, way = Duty(pool), Room(settings, health), Way()
         known = Known(pool, of_settings(settings))
         configs, uptime = Configs(duty, pool, teller, clock), BrokerUptime(teller)
-        spoken = Spoken(settings, pool, clock, known=known, subscriber=urgent, duty=duty)
+        spoken = Spoken(
+            settings, pool, clock, known=known, subscriber=urgent, duty=duty, health=health
+        )
         contacts = Contacts(
             duty,
             known,

@@ -4,10 +4,12 @@ import asyncio
 from datetime import UTC, datetime
 
 from gateway.clock import Clock
+from gateway.health import Health
 from gateway.ingest.announce import Announcer
 from gateway.ingest.cards import Cards
 from gateway.ingest.contact import State
 from gateway.ingest.duty import Duty
+from gateway.ingest.fares import Fares
 from gateway.ingest.known import Known
 from gateway.ingest.subscriber import Subscriber
 from gateway.settings import Settings
@@ -27,11 +29,12 @@ class Spoken:
         known: Known,
         subscriber: Subscriber,
         duty: Duty,
+        health: Health,
     ) -> None:
         self._announcer = (
             Announcer(pool, known, clock, subscriber, duty) if settings.announce else None
         )
-        self._cards = Cards(pool, clock, duty, settings.days_to_keep)
+        self._cards = Cards(pool, clock, duty, settings.days_to_keep, Fares(health))
 
     def heard(self, edge: str, state: State) -> None:
         """A box that runs has said this."""

@@ -26,7 +26,7 @@ class WrongSecret(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A box as `gateway edges list` shows it."""
+    """A box as `gateway edges list` shows it; the last four as it said them: store/cards.py."""
 
     name: str
     municipality: str
@@ -34,6 +34,10 @@ class Box:
     joined: datetime | None
     contact: bool
     ended: bool
+    mode: str | None
+    room_days: int | None
+    path: int | None
+    trouble: str | None
 
 
 async def add_box(
@@ -197,8 +201,10 @@ async def boxes(db: Connection) -> list[Box]:
         SELECT e.name, m.name AS municipality, h.public AS home, e.joined,
                EXISTS (SELECT FROM contact c WHERE c.municipality = e.municipality
                        AND c.edge = e.id AND c."to" IS NULL) AS contact,
-               e.broker_password IS NULL AND e.join_hash IS NULL AS ended
+               e.broker_password IS NULL AND e.join_hash IS NULL AS ended,
+               k.mode, k.room_days, k.path, k.trouble
         FROM edge e
+        LEFT JOIN edge_card k ON k.municipality = e.municipality AND k.edge = e.id
         JOIN municipality m ON m.id = e.municipality
         LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
         ORDER BY m.name, e.name

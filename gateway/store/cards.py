@@ -8,6 +8,8 @@ from gateway.store.pool import Connection, Pool
 
 MOST_ROOM = 60
 """Days of room that are told at most: beyond that it is guessing."""
+TROUBLES = frozenset({"storage_failed", "card_full"})
+"""The words for `trouble` that we know; a box may say others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,32 @@ KEPT = timedelta(days=90)
 """How long events stay: a quarter shows whether a radio or a card is failing, and no longer than
 that is told when somebody's power or line was cut."""
 
+WORDS = frozenset(
+    {
+        "radio.rescanned",
+        "radio.scanner_renewed",
+        "radio.power_cycled",
+        "radio.daemon_restarted",
+        "radio.reboot",
+        "radio.mode",
+        "radio.silent",
+        "radio.hearing",
+        "device.silent",
+        "device.heard",
+        "device.bonded",
+        "device.bond_lost",
+        "spool.thinned",
+        "spool.renewed",
+        "spool.unsound",
+        "storage.failed",
+        "line.second_path",
+        "line.back",
+        "line.hook",
+        "clock.stepped",
+    }
+)
+"""The words that we know; others are kept all the same."""
+
 _HOUR = timedelta(hours=1)
 
 

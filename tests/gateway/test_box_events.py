@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from adapters.frame import Frame
 from deploy.runtime.services import OneDatabase
@@ -118,6 +119,15 @@ async def test_a_box_gone_mad_is_counted_and_heard_again_after_an_hour(ingest: P
     ingest.clock.at = AT_NOON + timedelta(hours=2)
     await ingest.store(batch([said("radio.hearing")]), lane="bulk")
     assert (await kept(ingest))[-1] == ("radio.hearing", {})
+
+
+async def test_events_are_counted_by_the_words_that_are_known(ingest: Parts) -> None:
+    await ingest.store(batch([said(), said("of.tomorrow"), said("of.next_week")]), lane="bulk")
+
+    told = generate_latest(ingest.health.registry).decode()
+    assert 'trygport_box_events_total{word="radio.rescanned"} 1.0' in told
+    assert 'trygport_box_events_total{word="other"} 2.0' in told
+    assert "box-01" not in told
 
 
 async def test_old_events_are_swept(ingest: Parts) -> None:

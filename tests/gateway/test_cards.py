@@ -4,9 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from deploy.runtime.services import Broker, OneDatabase
+from gateway.health import Health
 from gateway.ingest.cards import differs
+from gateway.ingest.fares import Fares
 from gateway.store.cards import Card
 from tests.gateway.ingest_home import Box, furnish, ingest, look, state
 from tests.gateway.test_announce import SOON
@@ -80,6 +83,29 @@ async def test_how_a_box_fares_is_noted_in_whole_days_and_not_at_every_day_of_a_
 
     refused = "SELECT FROM quarantine WHERE reason = 'bad_state'"
     assert await look(fresh_database.dsn(), refused) == []
+
+
+def test_boxes_that_fare_ill_are_counted_and_not_named() -> None:
+    health = Health()
+    fares = Fares(health)
+
+    def figures() -> list[str]:
+        told = generate_latest(health.registry).decode().splitlines()
+        return [line.removeprefix("trygport_boxes_") for line in told if not line.startswith("#")]
+
+    fares.begin([Card(trouble="card_full"), Card(trouble="of_tomorrow"), Card(path=2)])
+    fares.change(None, Card(reader="silent"))
+    fares.change(Card(trouble="card_full"), Card(trouble="storage_failed", path=1))
+    assert sorted(figures()) == [
+        "deaf 1.0",
+        'in_trouble{trouble="card_full"} 0.0',
+        'in_trouble{trouble="other"} 1.0',
+        'in_trouble{trouble="storage_failed"} 1.0',
+        "on_second_path 1.0",
+    ]
+
+    fares.begin(())
+    assert {line.split(" ")[-1] for line in figures()} == {"0.0"}
 
 
 @pytest.mark.parametrize(

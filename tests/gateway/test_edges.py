@@ -205,6 +205,27 @@ async def test_the_broker_throws_an_ended_box_out_and_lets_it_in_no_more(
         await asyncio.to_thread(broker.stop)
 
 
+async def test_the_list_shows_how_boxes_fare(
+    here: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = await here.flat()
+    told, mute = [(await a_box(here, flat))[0] for _ in range(2)]
+    await here.owner.execute(
+        "INSERT INTO edge_card (municipality, edge, at, mode, room_days, path, trouble) "
+        "SELECT municipality, id, $2, 'passive', 41, 2, 'card_full' FROM edge WHERE name = $1",
+        told,
+        here.clock.now(),
+    )
+    capsys.readouterr()
+
+    await gateway("list")
+
+    lines = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    fares = "  no contact  mode passive  room days 41  path 2  trouble card_full"
+    assert lines[told].endswith(fares)
+    assert lines[mute].endswith("  no contact")
+
+
 async def test_an_ended_box_is_listed_as_such(
     here: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
