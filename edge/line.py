@@ -16,6 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge import tls
 from edge.run import PACKET_LIMIT
 
 CONNECTING = 10.0
@@ -26,7 +27,6 @@ LEAVING = 1.0
 
 _SMALLEST_PACKET = 4_096
 _SESSION_TAKEN_OVER = 0x8E
-_IGNORE_TIMES = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name
 _QOS_1 = SubscribeOptions(qos=1)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -145,13 +145,13 @@ class Line:
         self._tick: asyncio.TimerHandle | None = None
         self._client = self._made()
 
-    async def open(self, *, will: bytes, trust_time: bool) -> None:
-        """Connect and subscribe; raises LinkLost."""
+    async def open(self, *, will: bytes, earliest: float | None) -> None:
+        """Connect and subscribe; `earliest` as in tls.context. Raises LinkLost."""
         link, client = self._link, self._client
         client.will_set(link.topic("state"), will, qos=1, retain=True)
         try:
             if link.tls:
-                context = _tls(link.ca, trust_time=trust_time)
+                context = tls.context(link.ca, earliest=earliest)
                 client.tls_set_context(context)  # pyright: ignore[reportUnknownMemberType]
             await asyncio.to_thread(
                 client.connect, link.host, link.port, keepalive=self.keepalive, clean_start=True
@@ -341,17 +341,3 @@ def _deafen(client: Client) -> None:
     """Let go of the line, so that nothing keeps a finished connection in memory."""
     client.on_connect = client.on_disconnect = client.on_message = None
     client.on_publish = client.on_subscribe = client.on_socket_close = None
-
-
-def _tls(ca: str | None, *, trust_time: bool) -> ssl.SSLContext:
-    """Before its clock is set a box believes it is years ago, when no certificate was valid yet.
-
-    Times are left unchecked only then, and only for the gateway's own pinned authority.
-    """
-    context = ssl.create_default_context(cadata=ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca is not None:
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # form only; Python 3.13 asks for it
-        if not trust_time:
-            context.verify_flags |= _IGNORE_TIMES
-    return context

@@ -21,6 +21,7 @@ from contextlib import suppress
 
 from adapters.frame import LANES, Batch, Lane, encode_spooled
 from edge.clock import Clock, state
+from edge.floor import Floor
 from edge.heartbeat import EVERY, Heartbeat
 from edge.lanes import PACES, SECOND, Sender, Sent
 from edge.line import Line, Link, LinkLost, TakenOver
@@ -67,6 +68,7 @@ class Uplink:
         self.spool = spool
         self._link = link
         self._clock = clock
+        self._floor = Floor(spool, clock)
         self._on_config = on_config
         self._unanswered = unanswered
         self._woken = asyncio.Event()
@@ -120,8 +122,10 @@ class Uplink:
         """Connect, subscribe; raises LinkLost."""
         beat = self.heartbeat
         line = Line(self._link, keepalive=beat.keepalive, arrived=self._arrive, acked=self._puback)
-        sure = self._clock.synchronised()
-        await line.open(will=beat.message("lost"), trust_time=sure)
+        earliest = self._floor.earliest()
+        await line.open(will=beat.message("lost"), earliest=earliest)
+        if self._link.tls and earliest is None:
+            self._floor.proved()
         return line
 
     def published(self, sent: Sent) -> None:

@@ -23,11 +23,13 @@ class Certificate:
     fingerprint: str
 
 
-def certificate(folder: Path) -> Certificate:
-    """Make a certificate for 127.0.0.1 and localhost in the folder."""
+def certificate(
+    folder: Path, *, begins: timedelta = -_BEFORE, ends: timedelta = _AFTER
+) -> Certificate:
+    """Make a certificate for 127.0.0.1 and localhost in the folder; valid so long from now."""
     folder.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    signed = _sign(key)
+    signed = _sign(key, begins, ends)
     made = Certificate(
         cert=folder / "certificate.pem",
         key=folder / "key.pem",
@@ -45,7 +47,7 @@ def certificate(folder: Path) -> Certificate:
     return made
 
 
-def _sign(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _sign(key: ec.EllipticCurvePrivateKey, begins: timedelta, ends: timedelta) -> x509.Certificate:
     now = datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
@@ -55,8 +57,8 @@ def _sign(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BEFORE)
-        .not_valid_after(now + _AFTER)
+        .not_valid_before(now + begins)
+        .not_valid_after(now + ends)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         # its own authority: whoever is given this file as CA trusts exactly this server
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
