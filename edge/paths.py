@@ -47,6 +47,7 @@ class Paths:
             for path, link in ways
             if link is not None
         ]
+        self.first = self._ways[0]
         spool.woken = self._wake
 
     @property

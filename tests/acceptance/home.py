@@ -162,8 +162,12 @@ async def scripted_homes(
     homes: int = 1,
     make: Callable[[Path, Clock], Box] = Box,
     run: bool = True,
+    since: timedelta = timedelta(),
 ) -> AsyncGenerator[list[ScriptedHome]]:
-    """Homes that have joined and are in contact, every device known to its box."""
+    """Homes that have joined and are in contact, every device known to its box.
+
+    The devices are placed there `since` so long.
+    """
     clock = clock_from("wall", synchronised="yes")
     names = [f"Borger {number}" for number in range(1, homes + 1)]
     async with centre.installer() as api, contextlib.AsyncExitStack() as open_now:
@@ -171,7 +175,8 @@ async def scripted_homes(
         for home in await settle_many(api, centre.stack, names, zone=ZONE, folder=folder):
             box = open_now.enter_context(make(folder / home.edge, clock))
             scripted = ScriptedHome(box=box, citizen=home.citizen, clock=clock)
-            scripted.devices = await fit(api, home.citizen, _fittings(scripted))
+            placed = {"from": (clock.now() - since).isoformat()} if since else {}
+            scripted.devices = await fit(api, home.citizen, _fittings(scripted, placed))
             made.append(scripted)
         if run:
             await open_now.enter_async_context(running(made))
@@ -246,11 +251,15 @@ async def counted(centre: Centre, homes: Sequence[ScriptedHome]) -> Tally:
     return await tally(centre.stack.owner, [home.box.spool.path for home in homes])
 
 
-def _fittings(home: ScriptedHome) -> list[Fitting]:
+def _fittings(home: ScriptedHome, placed: Json) -> list[Fitting]:
+    devices = (
+        (home.button, "call_button", "call", "Halssmykke"),
+        (home.door, "bthome", "door", "Hoveddør"),
+        (home.motion, "bthome", "motion", "Stue"),
+    )
     return [
-        Fitting(address=home.button, model="call_button", role="call", room="Halssmykke"),
-        Fitting(address=home.door, model="bthome", role="door", room="Hoveddør"),
-        Fitting(address=home.motion, model="bthome", role="motion", room="Stue"),
+        Fitting(address=address, model=model, role=role, room=room, more=placed)
+        for address, model, role, room in devices
     ]
 
 

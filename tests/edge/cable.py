@@ -8,12 +8,14 @@ from typing import Self
 class Cable:
     """A way to the broker that can be cut, or swallow everything and say nothing.
 
-    The first is what a broken cable does, the second what a dead router does.
+    The first is what a broken cable does, the second what a dead router does; `deaf` swallows what
+    the broker says, so that what the box sends arrives and nothing comes back.
     """
 
     def __init__(self, port: int) -> None:
         self.swallowing = False
         self.broken = False
+        self.deaf = False
         self.opened = 0
         self.port = 0
         self._to = port
@@ -48,13 +50,15 @@ class Cable:
         self.opened += 1
         broker, on = await asyncio.open_connection("127.0.0.1", self._to)
         for source, sink in ((box, on), (broker, back)):
-            way = asyncio.create_task(self._pass(source, sink))
+            way = asyncio.create_task(self._pass(source, sink, to_box=sink is back))
             self._ways.add(way)
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, to_box: bool
+    ) -> None:
         try:
             while said := await source.read(65_536):
-                if not self.swallowing:
+                if not self.swallowing and not (to_box and self.deaf):
                     sink.write(said)
         finally:
             sink.close()
