@@ -12,6 +12,9 @@ from adapters.frame import Clock as ClockState
 
 Synchronised = Literal["auto", "yes", "no"]
 
+STEP = 2.0
+"""Seconds that wall time and uptime may drift apart in one look: the gateway's own measure."""
+
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")
 _TIMEX_BYTES = 512  # struct timex is 208 bytes on 64-bit and 128 on 32-bit Linux
@@ -102,6 +105,30 @@ def clock_from(setting: str, *, synchronised: Synchronised = "auto") -> Clock:
     if kind == "offset":
         return WallClock(offset=_seconds(rest), force=synchronised)
     raise BadClock(f"{setting!r} is none of wall, offset:SECONDS and driven:PATH")
+
+
+class Steps:
+    """Notices that the wall clock was set: it and the uptime no longer run side by side."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._apart = self._difference()
+        self._was_sure = clock.synchronised()
+
+    def look(self) -> tuple[float, bool] | None:
+        """By how many seconds since the last look, and whether it was never right before.
+
+        None where it was not set. A driven clock is set all the time, which says nothing.
+        """
+        before, self._apart = self._apart, self._difference()
+        was_sure, self._was_sure = self._was_sure, self._was_sure or self._clock.synchronised()
+        moved = self._apart - before
+        if self._clock.driven or abs(moved) <= STEP:
+            return None
+        return moved, not was_sure
+
+    def _difference(self) -> float:
+        return self._clock.now_ms() / 1_000 - self._clock.uptime()
 
 
 def state(clock: Clock) -> ClockState:

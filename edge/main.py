@@ -17,7 +17,7 @@ from adapters.frame import Frame, Lane
 from edge.aside import OWNER, set_box_aside
 from edge.care import EVERY as CARE_EVERY
 from edge.care import Care, StatusFile, terms
-from edge.clock import Clock
+from edge.clock import Clock, Steps
 from edge.config import CONFIG, ConfigFile
 from edge.disk import SpoolTaken
 from edge.event import Voice
@@ -180,6 +180,7 @@ class _Agent:
             after=settings.second_after,
         )
         self._care = Care(spool, self._beat, self._say, self._uplink.tell)
+        self._steps = Steps(clock)
         self._status = StatusFile(settings.home)
         self._reader = Reader(
             clock=clock,
@@ -233,6 +234,8 @@ class _Agent:
             self._write_status()
             _notify("WATCHDOG=1")
             self._care.look()
+            if (stepped := self._steps.look()) is not None:
+                self._say("clock.stepped", seconds=round(stepped[0]), first=stepped[1])
             await asyncio.sleep(CARE_EVERY)
 
     def _keep(self, frames: Sequence[Frame], lane: Lane) -> None:

@@ -25,6 +25,17 @@ _DISK: Mapping[str, str] = {
     "storage_failed": "det svarer med en fejl",
     "card_full": "det er fuldt",
 }
+_HOOK: Mapping[str, str] = {
+    "waiting": "Et kald kom ikke igennem, og boksen gav besked på stedet",
+    "over": "Kaldene er kommet igennem, og boksen gav besked på stedet",
+    "start": "Boksen skal kunne give besked på stedet, hvis et kald ikke kommer igennem",
+}
+_PROGRAM: Mapping[str, str] = {
+    "exit": "programmet meldte en fejl",
+    "timeout": "programmet blev ikke færdigt",
+    "not_run": "programmet kunne ikke startes",
+    "not_there": "programmet findes ikke",
+}
 _SECOND, _MINUTE, _HOUR, _DAY = 1.0, 60.0, 3_600.0, 86_400.0
 
 
@@ -99,9 +110,10 @@ def _thinned(details: Details) -> str:
 
 
 def _hook(details: Details) -> str:
-    failed = details.get("failed") or details.get("error")
-    done = "Et kald kom ikke igennem, og boksen gav besked på stedet"
-    return f"{done}, men det lykkedes ikke: {failed}." if failed else f"{done}."
+    done = _HOOK.get(str(details.get("said")), _HOOK["waiting"])
+    if not (failed := details.get("failed") or details.get("error")):
+        return f"{done}."
+    return f"{done}, men det lykkedes ikke: {_PROGRAM.get(str(failed), failed)}."
 
 
 def _stepped(details: Details) -> str:

@@ -7,8 +7,10 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from deploy.runtime.certificate import certificate
 from deploy.runtime.paths import ROOT
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Advertisement, Peripheral
+from edge.clock import boot_id, clock_from
 from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, TROUBLE, USAGE
 from edge.spool import Spool
 from tests.edge.frames import HandClock, heard
@@ -158,6 +161,35 @@ async def test_the_way_to_the_broker_is_encrypted_and_checked(
     assert there.states[0]["reader"] == "off"
 
 
+async def test_a_box_in_1970_brings_its_call_to_a_broker_whose_certificate_begins_years_later(
+    service_folder: Path, tmp_path: Path
+) -> None:
+    names = {f"gateway-{word}": "the gateway's, in tests" for word in ("urgent", "bulk", "config")}
+    made = certificate(tmp_path / "c", begins=timedelta(days=900), ends=timedelta(days=999))
+    mine = Broker.start(service_folder / "later", passwords={**names, BOX: BOX}, tls=made)
+    unset = to(mine) | {
+        "EDGE_BROKER": f"mqtts://127.0.0.1:{mine.port}",
+        "EDGE_BROKER_CA": str(made.cert),
+        "EDGE_RADIO": "no",
+        "EDGE_PRODUCTION": "no",
+        "EDGE_CLOCK": f"offset:{60 - time.time():.0f}",
+        "EDGE_SYNCHRONISED": "no",
+    }
+    with Spool(tmp_path / "spool.sqlite", clock_from("wall", synchronised="no")) as spool:
+        spool.append(heard(1), "urgent")
+    try:
+        async with gateway(mine, BOX) as there, running(tmp_path, **unset):
+            await there.sees(lambda: there.heard)
+    finally:
+        mine.stop()
+
+    [(_, batch)] = there.batches
+    assert batch["sent_at"] < 3_600_000, "an hour of 1970"
+    assert (batch["clock"]["synchronised"], batch["clock"]["boot"]) == (False, boot_id())
+    assert batch["boot"] == boot_id()
+    assert batch["frames"][0]["uptime"] == 100.0
+
+
 async def test_a_spool_that_fails_is_told_at_once_and_the_agent_goes_on(
     broker: Broker, tmp_path: Path
 ) -> None:
@@ -186,6 +218,8 @@ async def test_what_is_wrong_is_one_sentence_and_an_exit_code(
         (("run",), {}, NOT_JOINED, "has not joined"),
         (("run",), {"EDGE_CLOCK": "moon"}, USAGE, "EDGE_CLOCK"),
         (("run",), to(broker) | {"EDGE_BROKER": "mqtt://"}, NOT_JOINED, "mqtt://"),
+        (("run",), to(broker) | {"EDGE_SECOND_BROKER": "mqtt://"}, USAGE, "EDGE_SECOND_BROKER"),
+        (("status",), {"EDGE_HOOK": "buzzer on"}, USAGE, "EDGE_HOOK=buzzer on: the program's full"),
         (("join", "trygport1.AAAA"), {}, USAGE, "not a code"),
         (("join", nobody), {}, USAGE, "not a code"),
         (("dance",), {}, USAGE, "invalid choice"),

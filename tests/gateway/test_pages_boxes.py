@@ -129,6 +129,17 @@ def test_each_word_that_a_box_says_has_a_danish_sentence() -> None:
             event("line.second_path", waited=31, waiting=2),
             "Boksen skiftede til reserveforbindelsen efter 31 s.",
         ),
+        (
+            event("line.hook", said="waiting", seconds=60, calls=1, code=0, failed=None),
+            "Et kald kom ikke igennem, og boksen gav besked på stedet.",
+        ),
+        (
+            event("line.hook", said="over", seconds=0, calls=0, code=None, failed="timeout"),
+            (
+                "Kaldene er kommet igennem, og boksen gav besked på stedet, men det lykkedes ikke:"
+                " programmet blev ikke færdigt."
+            ),
+        ),
         (event("clock.stepped", seconds=-259_200), "Boksens ur blev stillet 3 døgn tilbage."),
         (event("of.tomorrow", a=1, b="c"), "of.tomorrow (a: 1, b: c)"),
         (event("of.tomorrow"), "of.tomorrow"),
