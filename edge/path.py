@@ -24,7 +24,7 @@ LAG = 180.0
 """Seconds after a change in which a last will of the way that was left may still be spoken."""
 
 _SHORTEST_PAUSE = 5.0
-_LONGEST_PAUSE = 30.0  # while the first way is closed
+_LONGEST_PAUSE = 15.0  # while the first way is closed
 _IDLE_PAUSE = 300.0  # while the first way is open: most likely the gateway itself is away
 _NOBODY = 60.0  # seconds that the first way is open, with nothing to send: it is back
 

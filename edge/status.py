@@ -25,6 +25,7 @@ SPOOL = "spool.sqlite"
 _RECENT = timedelta(days=3)
 """How long a full card is a trouble: so long must a restored gateway be able to be filled."""
 _LONG = timedelta(hours=1)
+_SECOND = 2  # the path of the state message
 _MONTH = 30.0  # days without the gateway that a box should be able to bear
 
 Depths = Mapping[Lane, tuple[int, int | None]]
@@ -64,6 +65,7 @@ class Status:
             "it has not joined": self.edge is None,
             "the agent does not run": not self.running,
             "the agent has no connection": self.running and not self.said.get("connected"),
+            "calls go by the second way": self.running and self._is_second(),
             "the radio is silent": self.running and self.said.get("reader") == "silent",
             "a configuration was refused": bool(self.said.get("refused")),
             "the memory card was full": recent or bool(self.said.get("unkept")),
@@ -99,7 +101,11 @@ class Status:
     def _line(self) -> str:
         if not self.running:
             return ""
-        return ", connected" if self.said.get("connected") else ", not connected"
+        way = " by the second way" if self._is_second() else ""
+        return f", connected{way}" if self.said.get("connected") else ", not connected"
+
+    def _is_second(self) -> bool:
+        return self.said.get("path") == _SECOND
 
     def _refused(self) -> str:
         why = self.said.get("refused")

@@ -176,7 +176,7 @@ def test_a_second_way_that_leads_nowhere_is_tried_more_and_more_seldom() -> None
             pauses[open_first].append(way.wait(2, now) or 0)
             now += 1_000
 
-    assert pauses[False] == [10, 20, 30, 30, 30, 30, 30, 30, 30]
+    assert pauses[False] == [10, 15, 15, 15, 15, 15, 15, 15, 15]
     assert pauses[True] == [10, 20, 40, 80, 160, 300, 300, 300, 300]
 
 

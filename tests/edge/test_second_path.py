@@ -1,6 +1,9 @@
 """A dead line: a call goes by the second way, telemetry waits, and the first is taken up again."""
 
+import asyncio
+import json
 import socket
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +23,7 @@ from edge.uplink import Uplink
 from tests.edge.cable import Cable
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import Gateway, gateway
+from tests.edge.test_main import running as agent
 from tests.edge.uplinks import BOX, by, drained, link, running
 
 AFTER = 0.3
@@ -172,3 +176,48 @@ def test_the_second_way_has_the_same_name_and_is_as_well_protected() -> None:
 def test_a_second_way_that_is_none_is_refused(second: str, words: str) -> None:
     with pytest.raises(BadSetting, match=f"EDGE_SECOND_BROKER.*{words}"):
         second_link(identity("mqtts://broker.example:8883"), Settings(second_broker=second))
+
+
+@pytest.mark.long
+async def test_the_program_itself_tries_both_ways_calls_its_hook_and_says_when_it_is_over(
+    broker: Broker, tmp_path: Path
+) -> None:
+    hook, said = tmp_path / "hook", tmp_path / "said"
+    hook.write_text(f'#!/bin/sh\necho "$1 $3" >>{said}\n')
+    hook.chmod(0o755)
+    with Spool(tmp_path / "spool.sqlite", HandClock()) as spool:
+        spool.append(heard(1), "urgent")
+    async with (
+        Cable(broker.port) as first,
+        Cable(broker.port) as second,
+        gateway(broker, BOX) as there,
+    ):
+        first.cut()
+        second.cut()
+        settings = {
+            "EDGE_BROKER": f"mqtt://127.0.0.1:{first.port}",
+            "EDGE_SECOND_BROKER": f"mqtt://127.0.0.1:{second.port}",
+            "EDGE_SECOND_INTERFACE": "lo",
+            "EDGE_SECOND_AFTER": "5",
+            "EDGE_HOOK": str(hook),
+            "EDGE_HOOK_AFTER": "15",
+            "EDGE_ID": BOX,
+            "EDGE_PASSWORD": BOX,
+            "EDGE_RADIO": "no",
+        }
+        async with agent(tmp_path, **settings):
+            async with asyncio.timeout(30):
+                await asyncio.to_thread(appears, said, "waiting 1\n")
+            second.mend()
+            async with asyncio.timeout(40):
+                await there.sees(lambda: there.heard, within=40)
+                await asyncio.to_thread(appears, said, "waiting 1\nover 0\n")
+            status = json.loads((tmp_path / "status.json").read_text())
+
+    assert (status["connected"], status["path"]) == (True, 2)
+    assert {"line.second_path", "line.back"} & set(events(there)) == set(), "told by the first way"
+
+
+def appears(file: Path, text: str) -> None:
+    while not file.exists() or file.read_text() != text:
+        time.sleep(0.1)

@@ -34,6 +34,7 @@ def test_a_box_that_is_well_has_no_trouble() -> None:
         (replace(WELL, running=False), "the agent does not run"),
         (replace(WELL, said={"connected": False}), "the agent has no connection"),
         (replace(WELL, said={"connected": True, "reader": "silent"}), "the radio is silent"),
+        (replace(WELL, said={"connected": True, "path": 2}), "calls go by the second way"),
         (replace(WELL, said={"connected": True, "refused": "x"}), "a configuration was refused"),
         (replace(WELL, cost=Cost(at=ago(days=2), early=1)), "the memory card was full"),
         (replace(WELL, said={"connected": True, "unkept": 3}), "the memory card was full"),
