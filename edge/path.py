@@ -1,5 +1,6 @@
 """Which of two ways to the gateway is used, and since when an urgent frame waits; pure."""
 
+import math
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -24,8 +25,9 @@ LAG = 180.0
 """Seconds after a change in which a last will of the way that was left may still be spoken."""
 
 _SHORTEST_PAUSE = 5.0
-_LONGEST_PAUSE = 15.0  # while the first way is closed
-_IDLE_PAUSE = 300.0  # while the first way is open: most likely the gateway itself is away
+_LONGEST_PAUSE = 15.0
+_IDLE_PAUSE = 300.0  # while the broker answers on the first way: it is the gateway that is away
+_LATELY = 60.0
 _NOBODY = 60.0  # seconds that the first way is open, with nothing to send: it is back
 
 Name = tuple[str, int]
@@ -94,7 +96,8 @@ class Way:
         self._tried_first = False
         self._served: float | None = None
         self._stay, self._stays_until = 0.0, 0.0
-        self._failures, self._not_before = 0, 0.0
+        self._failures, self._closed = 0, -math.inf
+        self._answered = -math.inf
 
     def look(self, name: Name | None, now: float) -> None:
         """The oldest urgent frame without a receipt is this one."""
@@ -139,10 +142,12 @@ class Way:
             self._served = now
         else:
             self._failures += 1
-        longest = _LONGEST_PAUSE if self._first is None else _IDLE_PAUSE
-        pause = min(_SHORTEST_PAUSE * 2.0 ** min(self._failures, 10), longest)
-        self._not_before = now + (1 if self._carried else pause)
-        self._second, self._carried = None, False
+        self._second, self._carried, self._closed = None, False, now
+
+    def answered(self, path: Path, now: float) -> None:
+        """The broker has acknowledged something: this path leads to it, if not to the gateway."""
+        if path == 1:
+            self._answered = now
 
     def unsettled(self, now: float) -> bool:
         """Whether a last will of the other way may still be spoken: better to say how it is."""
@@ -156,7 +161,14 @@ class Way:
         due = since + (self._after if self.in_use == 1 else min(GRACE, self._after))
         if self._first is not None:  # it may just be sending it
             due = max(due, min(self._first + GRACE, due + self._after))
-        return max(due, self._not_before) - now
+        return max(due, self._closed + self._pause(now)) - now
+
+    def _pause(self, now: float) -> float:
+        """Seconds from one try of the second way to the next."""
+        if not self._failures:
+            return 1.0
+        longest = _IDLE_PAUSE if now - self._answered < _LATELY else _LONGEST_PAUSE
+        return min(_SHORTEST_PAUSE * 2.0 ** min(self._failures, 10), longest)
 
     def _hold(self, now: float) -> float:
         if self._second is None:

@@ -271,6 +271,7 @@ class Uplink:
         sent = None if mid is None else self._unacknowledged.pop(mid, None)
         if sent is not None:
             now = asyncio.get_running_loop().time()
+            self._way.answered(self._path, now)
             if code == 0:
                 self.published(sent)
             else:

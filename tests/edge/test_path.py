@@ -164,20 +164,32 @@ def test_a_line_that_served_for_long_is_trusted_again() -> None:
     assert (way.wait(1, later + 21) or 0) <= 0
 
 
-def test_a_second_way_that_leads_nowhere_is_tried_more_and_more_seldom() -> None:
+def test_a_second_way_that_leads_nowhere_is_tried_more_seldom_where_the_first_is_answered() -> None:
     pauses = dict[bool, list[float]]()
-    for open_first in (False, True):
+    for answers in (False, True):
         way, now = waiting_way(), 100.0
-        if open_first:
-            way.opened(1, 0)
-        pauses[open_first] = []
+        way.opened(1, 0)
+        pauses[answers] = []
         for _ in range(9):
+            if answers:
+                way.answered(1, now)
             way.closed(2, now)
-            pauses[open_first].append(way.wait(2, now) or 0)
+            pauses[answers].append(way.wait(2, now) or 0)
             now += 1_000
 
     assert pauses[False] == [10, 15, 15, 15, 15, 15, 15, 15, 15]
     assert pauses[True] == [10, 20, 40, 80, 160, 300, 300, 300, 300]
+
+
+def test_a_first_way_that_is_answered_no_more_makes_the_second_one_worth_trying_again() -> None:
+    way = waiting_way()
+    way.opened(1, 0)
+    for now in range(100, 1_000, 100):
+        way.answered(1, now)
+        way.closed(2, now)
+
+    assert (way.wait(2, 901) or 0) > 200
+    assert (way.wait(2, 960) or 0) <= 0
 
 
 def test_a_frame_that_gets_no_receipt_on_any_way_does_not_make_the_box_run_to_and_fro() -> None:
