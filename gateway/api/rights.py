@@ -160,6 +160,9 @@ RIGHTS: Mapping[str, Right] = {
     "POST /homes": writes("citizen", "home"),
     "GET /edges": reads("signal"),
     "GET /edges/{edge}": reads("signal"),
+    # for who asked alone: the neighbours' devices are personal data (0021_command)
+    "POST /edges/{edge}/discover": writes("signal"),
+    "GET /edges/{edge}/commands/{command}": writes("signal"),
     "GET /edges/{edge}/events": writes("signal"),  # it tells when somebody's power or line was cut
     "GET /devices": reads("device"),
     "POST /devices": writes("device"),

@@ -105,11 +105,13 @@ class Line(asyncio.Protocol):
         """The broker may forget the message of that number."""
         self._write(packets.acknowledge(number))
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool, expiry: int | None = None
+    ) -> int | None:
         """Send with QoS 1; its number, or None when too much waits already."""
         if self._transport is None:
             return None
-        number = self._outgoing.add(topic, payload, retain=retain)
+        number = self._outgoing.add(topic, payload, retain=retain, expiry=expiry)
         self._send()
         return number
 
@@ -256,14 +258,16 @@ class _Outgoing:
         self._taken = set[int]()
         self._last = _FIRST
 
-    def add(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+    def add(
+        self, topic: str, payload: bytes, *, retain: bool, expiry: int | None = None
+    ) -> int | None:
         """Its number, or None when too much waits."""
         if len(self._waiting) >= _MOST_WAITING or self._octets > _MOST_OCTETS:
             return None
         self._last = self._last % _HIGHEST + 1
         while self._last in self._taken:
             self._last = self._last % _HIGHEST + 1
-        packet = packets.publish(self._last, topic, payload, retain=retain)
+        packet = packets.publish(self._last, topic, payload, retain=retain, expiry=expiry)
         self._taken.add(self._last)
         self._waiting.append(packet)
         self._octets += len(packet)

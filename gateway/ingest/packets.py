@@ -46,6 +46,7 @@ _MORE = 0x80
 _LONGEST_VARIABLE = 4
 _SESSION_EXPIRY, _SERVER_KEEPALIVE, _RECEIVE_MAXIMUM, _PACKET_SIZE = 0x11, 0x13, 0x21, 0x27
 _NUMBER = struct.Struct(">H")
+_EXPIRING, _MESSAGE_EXPIRY = struct.Struct(">BI"), 0x02
 _ACKNOWLEDGE = struct.Struct(">HH")
 # section 2.2.2.2: bytes of each property of a CONNACK; 0 is text or bytes with their length first
 _SIZES = {
@@ -170,10 +171,14 @@ def subscribe(number: int, topics: Iterable[str]) -> bytes:
     return _packet(_SUBSCRIBE, _NUMBER.pack(number) + b"\x00" + wanted)
 
 
-def publish(number: int, topic: str, payload: bytes, *, retain: bool) -> bytes:
-    """A message with QoS 1."""
+def publish(
+    number: int, topic: str, payload: bytes, *, retain: bool, expiry: int | None = None
+) -> bytes:
+    """A message with QoS 1, which the broker forgets after `expiry` seconds (section 3.3.2.3.3)."""
     first = _PUBLISH_QOS_1 | (_RETAIN if retain else 0)
-    return _packet(first, _text(topic) + _NUMBER.pack(number) + b"\x00" + payload)
+    said = b"" if expiry is None else _EXPIRING.pack(_MESSAGE_EXPIRY, expiry)
+    head = _text(topic) + _NUMBER.pack(number) + _variable(len(said)) + said
+    return _packet(first, head + payload)
 
 
 def acknowledge(number: int) -> bytes:

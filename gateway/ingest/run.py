@@ -12,6 +12,7 @@ from functools import partial
 from adapters.frame import LANES
 from gateway.clock import Clock
 from gateway.health import Health
+from gateway.ingest.commands import Commands
 from gateway.ingest.configs import Configs
 from gateway.ingest.contact import UNSURE, Contacts
 from gateway.ingest.duty import Duty
@@ -91,8 +92,12 @@ async def run(
             worker(lane, subscriber=subscriber, health=health, room=room, way=way)
             for lane, subscriber in zip(LANES, (urgent, bulk), strict=True)
         ]
-        states = States(teller, pool, clock, health, contacts=contacts, uptime=uptime)
-        for part in (*lanes, urgent, teller, room, known, configs, states, contacts, spoken):
+        commands = Commands(duty, pool, teller, clock)
+        states = States(
+            teller, pool, clock, health, contacts=contacts, uptime=uptime, commands=commands
+        )
+        telling = (configs, commands, states, contacts, spoken)
+        for part in (*lanes, urgent, teller, room, known, *telling):
             group.create_task(part.run())
         for work in (room.while_there(bulk), keep_a_week(duty, pool, clock), end_hung(pool)):
             group.create_task(work)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from gateway import log
 from gateway.clock import Clock
 from gateway.health import Health
+from gateway.ingest.commands import TOPIC as REPLY
+from gateway.ingest.commands import Commands
 from gateway.ingest.contact import Contacts
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.uptime import TOPIC as UPTIME
@@ -18,7 +20,7 @@ from gateway.ingest.uptime import BrokerUptime
 from gateway.store import quarantine
 from gateway.store.pool import DatabaseDown, Pool
 
-TOPICS = ("edges/+/state", UPTIME)
+TOPICS = ("edges/+/state", REPLY, UPTIME)
 
 _MOST, _OCTETS = 200, 400_000
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -38,6 +40,7 @@ class States:
         *,
         contacts: Contacts,
         uptime: BrokerUptime,
+        commands: Commands,
     ) -> None:
         self._subscriber = subscriber
         self._pool = pool
@@ -45,6 +48,7 @@ class States:
         self._health = health
         self._contacts = contacts
         self._uptime = uptime
+        self._commands = commands
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -59,7 +63,9 @@ class States:
         for one in deliveries:
             if one.topic == UPTIME:
                 self._uptime.take(one)
-        if states := [one for one in deliveries if one.topic != UPTIME]:
+            elif one.topic.endswith("/reply"):
+                await self._commands.take(one)
+        if states := [one for one in deliveries if one.topic.endswith("/state")]:
             aside = await self._contacts.take(states)
             await quarantine.set_messages_aside(self._pool, aside, self._clock.now())
 

@@ -106,9 +106,16 @@ class Subscriber:
         if delivery.line is not None:
             delivery.line.acknowledge(delivery.number)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
-        """Send with QoS 1; its number, or None when there is no connection or too much waits."""
-        return self._line.publish(topic, payload, retain=retain) if self._line else None
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry: int | None = None
+    ) -> int | None:
+        """Send with QoS 1; its number, or None when there is no connection or too much waits.
+
+        After `expiry` seconds the broker forgets it where it is not delivered.
+        """
+        if self._line is None:
+            return None
+        return self._line.publish(topic, payload, retain=retain, expiry=expiry)
 
     async def answered(self, number: int, seconds: float = 10.0) -> bool:
         """Whether the broker took the message of that number within the time."""

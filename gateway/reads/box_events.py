@@ -81,6 +81,12 @@ async def history(
     return History(events=[_without(one, known) for one in events], citizens=where["citizens"])
 
 
+async def citizens(db: Connection, caller: Caller, edge: str) -> Sequence[int]:
+    """Who lives where the box is, as inside numbers."""
+    where = await db.fetchrow(_WHERE, caller.municipality, edge)
+    return () if where is None else where["citizens"]
+
+
 def _happened(row: Row) -> Happened:
     one = Happened(
         number=row["id"],

@@ -38,6 +38,8 @@ WHAT: Mapping[str, str] = {
     "placement.changed": "ændrede en placering",
     "placement.repaired": "flyttede en placering, der stod hos den forkerte borger",
     "observations.seen": "så målinger",
+    "box.discovered": "bad boksen fortælle, hvad der er i luften",
+    "box.discovery_seen": "så, hvad boksen hørte i luften",
     "box_events.seen": "så, hvad der er sket med boksen",
     "doses.planned": "ændrede dosisplanen",
     "emergency.sought": "søgte efter en borger til nødåbning",

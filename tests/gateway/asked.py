@@ -117,6 +117,7 @@ async def asker(here: Office, role: Role) -> Asker:
         "undoable": await _ids(here, _UNDOABLE, len(_UNTOUCHED)),
         **{kind: await _ids(here, query, where, part) for kind, query in _UNUSED.items()},
         "edges": await _ids(here, "SELECT name AS public FROM edge ORDER BY id"),
+        "commands": await _ids(here, "SELECT public FROM command ORDER BY id"),
         "names": ["Nord"],
         "me": ["me"],
         "versions": ["*", '"1"'],
@@ -206,6 +207,8 @@ def _operation(asks: Asker, way: str, said: Json, sparing: Sequence[str]) -> Jso
     for parameter in said.get("parameters", ()):
         if parameter["in"] == "path" and parameter["name"] in {"public", "edge"}:
             named.setdefault(f"path.{parameter['name']}", way.split("/")[1])
+        elif parameter["name"] == "command":
+            named["path.command"] = "commands"
         elif parameter["name"] == "if-match":
             named["header.if-match"] = "versions"
     parameters = {

@@ -15,6 +15,7 @@ from deploy.runtime.services import Broker as RealBroker
 from deploy.runtime.services import OneDatabase
 from edge.line import Line, Link
 from gateway.health import Health
+from gateway.ingest.commands import Commands
 from gateway.ingest.contact import UNSURE, Contacts
 from gateway.ingest.duty import Duty
 from gateway.ingest.known import Known
@@ -99,6 +100,7 @@ class Parts:
             self.health,
             contacts=self.contacts,
             uptime=BrokerUptime(self.subscriber),
+            commands=Commands(Duty(pool), pool, self.subscriber, clock),
         )
 
     def pipeline(self, lane: Lane = "urgent", kind: type[Pipeline] = Pipeline) -> Pipeline:
@@ -183,7 +185,7 @@ class Box:
         self._line = Line(link, keepalive=30, arrived=self._arrive, acked=self._answer)
 
     async def __aenter__(self) -> Self:
-        await self._line.open(will=state("lost"), trust_time=True)
+        await self._line.open(will=state("lost"), earliest=None)
         return self
 
     async def __aexit__(self, *_: object) -> None:

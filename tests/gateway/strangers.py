@@ -121,6 +121,9 @@ _ONE_OF_EVERYTHING = """
         SELECT $m, id, '$now' FROM edge WHERE name = '$box';
     INSERT INTO box_event (municipality, edge, occurred, received, clock, word)
         SELECT $m, id, '$now', '$now', 0, 'radio.silent' FROM edge WHERE name = '$box';
+    INSERT INTO command (municipality, public, edge, person, what, seconds, asked, until)
+        SELECT $m, '$box', e.id, p.id, 'discover', 30, '$now', '$now' FROM edge e, person p
+        WHERE e.name = '$box' AND p.municipality = $m LIMIT 1;
     INSERT INTO stream (municipality, uuid, edge, lane, received)
         SELECT $m, gen_random_uuid(), id, 'bulk', '{[1,5)}' FROM edge WHERE name = '$box';
     INSERT INTO quarantine (municipality, topic, device, sequence, reason, detail, reader,

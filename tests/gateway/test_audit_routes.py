@@ -73,7 +73,7 @@ LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens", "/bo
 """Whoever asks for one of these gets their own, which may be none."""
 EMERGENCY = {"citizen": "{citizen}", "reason": "Vagten i Syd svarer ikke"}
 SAID = {"name": "Inger Holm", "address": "Skovvej 4"}
-PREPARED = ("{imported}", "emergenc", "noedaabning")
+PREPARED = ("{imported}", "{command}", "emergenc", "noedaabning")
 """Asked for what was made just before by somebody who may, which leaves rows of its own."""
 FILE = "distrikt,bolig,borger,adresse\nNord,{home},{citizen},Havnegade 8\n"
 LOGGED: Mapping[str, Ask] = {
@@ -110,6 +110,10 @@ LOGGED: Mapping[str, Ask] = {
     ),
     "GET /bokse": Ask(by="technician", path="/bokse"),
     "GET /bokse/{name}": Ask(by="technician", path="/bokse/{box}"),
+    "POST /edges/{edge}/discover": Ask(by="technician", path="/edges/{box}/discover", body={}),
+    "GET /edges/{edge}/commands/{command}": Ask(
+        by="technician", path="/edges/{box}/commands/{command}"
+    ),
     "GET /edges/{edge}/events": Ask(by="technician", path="/edges/{box}/events"),
     "GET /homes": Ask(by="planner", path="/homes"),
     "POST /homes": Ask(
@@ -287,6 +291,10 @@ async def names_for(scene: Scene, ask: Ask) -> dict[str, Any]:
             "INSERT INTO edge (municipality, name, home) "
             "SELECT municipality, 'box-' || gen_random_uuid(), id FROM home RETURNING name"
         )
+    if "{command}" in ask.path:
+        technician = await scene.as_("technician")
+        made = await technician.post(f"/edges/{names['box']}/discover", json={})
+        names["command"] = made.json()["id"]
     if "{unplaced}" in ask.path:
         names["unplaced"] = (await scene.here.flat(name="Bo")).citizen_public
     if "{empty}" in ask.path:

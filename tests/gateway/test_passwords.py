@@ -25,7 +25,7 @@ async def enters(broker: Broker, name: str, password: str) -> bool:
         link, keepalive=30, arrived=lambda _topic, _payload: None, acked=lambda _mid, _code: None
     )
     try:
-        await line.open(will=b"{}", trust_time=True)
+        await line.open(will=b"{}", earliest=None)
     except LinkLost:
         return False
     line.close()
