@@ -1,8 +1,8 @@
 """What the characteristics of health devices share: fields, numbers that are none, flags, clocks.
 
 Source of all of them: Bluetooth SIG, GATT Specification Supplement, and the services named there.
-A device's clock is local time without a zone, which nobody can turn into a moment without knowing
-how it was set: it is kept in `details` as `timestamp`, as the device said it. Flags are kept as
+A device's clock is local time without a zone: it stands in `details` as `timestamp`, as the device
+said it, and who knows the home's zone makes a moment of it (`gateway.ingest.dated`). Flags are kept as
 words in the order of their bits; a bit that is reserved is kept by its number.
 """
 

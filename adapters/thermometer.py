@@ -2,8 +2,7 @@
 
 Source: Bluetooth SIG, GATT Specification Supplement, "Temperature Measurement". Flags say unit,
 whether a time stamp and whether the place of measuring follow. The device's clock is local time
-without a zone, which nobody can turn into a moment without knowing how it was set: it is kept in
-`details` as the device said it, and the time of hearing counts.
+without a zone: it stands in `details` as the device said it, for who knows the home's zone.
 """
 
 import struct

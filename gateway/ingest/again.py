@@ -16,7 +16,7 @@ from gateway import log
 from gateway.clock import Clock
 from gateway.ingest import missing, said, unread
 from gateway.ingest.batches import Arrival, Rejected, read_batch
-from gateway.ingest.harvest import Harvest
+from gateway.ingest.harvest import Harvest, attach
 from gateway.ingest.known import Known, Picture
 from gateway.ingest.missing import Find
 from gateway.store import events, frames, known, quarantine, reread, streams
@@ -207,6 +207,9 @@ async def _decide(db: Connection, harvests: Sequence[Harvest]) -> None:
             mine = {record for record in one.records if record in new}
             one.settle(mine)
             new -= mine
+    for one in harvests:
+        if one.notes:
+            await attach(db, one)
     if doubtful := {
         (doubt.edge.municipality, doubt.device) for one in harvests for doubt in one.doubts
     }:

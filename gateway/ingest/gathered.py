@@ -1,13 +1,15 @@
 """The rows of one transaction while they are collected: what frames said, and what is in doubt."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from adapters.frame import Frame
+from adapters.observation import ClockQuality
 from gateway.ingest.batches import Arrival
 from gateway.store.events import BoxEvent
-from gateway.store.frames import Detail, Message, Record, UnplacedCall
+from gateway.store.frames import Detail, Message, Numbered, Record, UnplacedCall
 from gateway.store.known import Edge
 from gateway.store.quarantine import AsideFrame, Counted
 from gateway.store.streams import Pending
@@ -23,6 +25,24 @@ class Recorded:
     frame: Frame
     rows: list[bytes] = field(default_factory=list[bytes])
     details: list[Detail] = field(default_factory=list[Detail])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a device noted to one of its records: it has the record's time, wherever that is.
+
+    `shown` is that time if the record came in this transaction before the note.
+    """
+
+    of: Numbered
+    shown: int | None
+    name: int
+    """What tells it from other notes to the same record."""
+    frame: Frame
+    zone: str | None
+    heard: tuple[int, ClockQuality]
+    write: Callable[[Recorded, tuple[int, ClockQuality], str | None], None]
+    """Adds its rows, with this time, and what is wrong with it."""
 
 
 @dataclass(slots=True)
@@ -63,6 +83,9 @@ class Gathered:
         """Observations as `copy` writes and reads them."""
         self.details: list[Detail] = []
         self.records: dict[Record, Recorded] = {}
+        self.shown: dict[Numbered, int] = {}
+        """The newest of each number in this transaction: the time its device showed."""
+        self.notes: list[Note] = []
         self.aside: list[AsideFrame] = []
         self.counted: Counter[Counted] = Counter()
         self.doubts: list[Doubt] = []

@@ -1,21 +1,32 @@
-"""Collects the rows of one transaction under the lock of its streams; no database here."""
+"""Collects the rows of one transaction under the lock of its streams."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from gateway.ingest import times
+from gateway.ingest import dated, times
 from gateway.ingest.batches import Arrival
-from gateway.ingest.gathered import Doubt, Gathered, Part
+from gateway.ingest.gathered import Doubt, Gathered, Note, Part, Recorded
 from gateway.ingest.known import Picture
 from gateway.ingest.reading import Reader
-from gateway.store.frames import Record
+from gateway.store import frames
+from gateway.store.frames import Numbered, Record
 from gateway.store.known import Edge, Stay, citizen
+from gateway.store.pool import Connection
 from gateway.store.quarantine import AsideFrame
 from gateway.store.ranges import Range, add, holes, minus
 from gateway.store.streams import Pending, Stream
 
 MOST_HOLES = 1_000
 """Gaps in one stream, as far as a row of the ledger stays small; beyond, new batches wait."""
+
+
+async def attach(db: Connection, harvest: "Harvest") -> None:
+    """Give what was noted to records those records' times, and keep what is new of it."""
+    missing = harvest.recordless()
+    stored = await frames.record_times(db, missing) if missing else {}
+    if noted := harvest.attach(stored):
+        harvest.settle(await frames.new_records(db, noted))
 
 
 class Harvest(Gathered):
@@ -59,6 +70,36 @@ class Harvest(Gathered):
         for record in new:
             self.rows += self.records[record].rows
             self.details += self.records[record].details
+
+    def recordless(self) -> set[Numbered]:
+        """The records that are noted to and did not come in this transaction."""
+        return {note.of for note in self.notes if note.shown is None}
+
+    def attach(self, stored: Mapping[Numbered, datetime]) -> Collection[Record]:
+        """Give each note its record's time; those that are records of their own then.
+
+        A note to a record that is nowhere is kept as heard, with a flag.
+        """
+        found: dict[Record, None] = {}
+        for note in self.notes:
+            shown = note.shown
+            if shown is None and note.of in stored:
+                shown = times.milliseconds(stored[note.of])
+            if shown is None:
+                alone = Recorded(note.frame, self.rows, self.details)
+                note.write(alone, note.heard, dated.NO_RECORD)
+                continue
+            record = (*note.of[:2], note.name, times.moment(shown))
+            recorded = self.records.setdefault(record, Recorded(note.frame))
+            found[record] = None
+            if recorded.frame is note.frame:
+                self._write_note(note, shown, recorded)
+        return found
+
+    def _write_note(self, note: Note, shown: int, recorded: Recorded) -> None:
+        moment = dated.moment(shown, note.zone)
+        when = times.told(moment, note.heard, self._now_ms, driven=self._driven)
+        note.write(recorded, when, None)
 
     def place(self, stays: Mapping[int, Sequence[Stay]]) -> None:
         """Say whose the doubtful are, by placements that stay as they are until the commit."""

@@ -15,7 +15,7 @@ from gateway.ingest.batches import Arrival, Rejected, edge_of, read_batch
 from gateway.ingest.brake import Brake, Braked, Tally
 from gateway.ingest.contact import Contacts
 from gateway.ingest.counts import Counts
-from gateway.ingest.harvest import Harvest
+from gateway.ingest.harvest import Harvest, attach
 from gateway.ingest.known import Known, NewEpoch, Picture
 from gateway.ingest.receipts import receipts
 from gateway.ingest.refusal import Refusing, halves, together
@@ -329,6 +329,8 @@ class Pipeline:
         now = self._clock.now()
         if harvest.records:
             harvest.settle(await frames.new_records(db, harvest.records))
+        if harvest.notes:
+            await attach(db, harvest)
         if harvest.doubts:
             doubtful = {(one.edge.municipality, one.device) for one in harvest.doubts}
             harvest.place(await known.stays(db, doubtful))

@@ -1,18 +1,19 @@
 """Reads new frames by the adapters into what one transaction gathers."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from adapters.errors import MissingKey, UnknownFormat, UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import ClockQuality, Kind, Observation
 from adapters.registry import plain, read
-from gateway.ingest import said, times, unread
+from gateway.ingest import dated, said, times, unread
 from gateway.ingest.batches import Arrival, SpoiledFrame
-from gateway.ingest.gathered import Doubt, Gathered, Part, Recorded
+from gateway.ingest.dated import Dated
+from gateway.ingest.gathered import Doubt, Gathered, Note, Part, Recorded
 from gateway.ingest.known import Picture
 from gateway.store import copy
-from gateway.store.frames import Detail
+from gateway.store.frames import Detail, Record
 from gateway.store.known import Device, Edge
 from gateway.store.quarantine import AsideFrame, Counted
 from gateway.store.ranges import Range
@@ -106,26 +107,27 @@ class Reader:
         about: Part,
     ) -> None:
         heard = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
+        if frame.heard == "characteristic" and frame.uuid in dated.NOTES:
+            self._note(frame, device, observations, heard)
+            self._about(about, device, heard[0])
+            return
         homeless: AsideFrame | None = None
         if any(observation.kind in CALLS for observation in observations):
             homeless = self._homeless(sequence, frame, observations)
         for observation in observations:
-            at, clock = heard
-            if observation.occurred is not None:
-                at, clock = times.told(
-                    observation.occurred, heard, self._now_ms, driven=self._driven
-                )
-            self._keep(frame, device, observation, at, clock)
-            about.at(at)
-            whose = device.citizen(at)
-            if homeless is None and whose is not None:
-                about.citizens.add(whose)
+            own = self._own(frame, observation)
+            when, told = heard, observation.occurred if own is None else own.at
+            if told is not None:
+                when = times.told(told, heard, self._now_ms, driven=self._driven)
+            self._keep(frame, device, observation, when, own)
+            known = self._about(about, device, when[0])
+            if homeless is None and known:
                 continue
             self._harvest.doubts.append(
                 Doubt(
                     edge=self._edge,
                     device=device.id,
-                    occurred=times.moment(at),
+                    occurred=times.moment(when[0]),
                     about=about,
                     homeless=homeless if observation.kind in CALLS else None,
                 )
@@ -136,23 +138,88 @@ class Reader:
         frame: Frame,
         device: Device,
         observation: Observation,
-        at: int,
-        clock: ClockQuality,
+        when: tuple[int, ClockQuality],
+        own: Dated | None,
     ) -> None:
-        rows, details = self._harvest.rows, self._harvest.details
-        if observation.record is not None and observation.occurred is not None:
-            time = times.moment(observation.occurred)
-            record = (self._edge.municipality, device.id, observation.record, time)
-            recorded = self._harvest.records.setdefault(record, Recorded(frame))
-            if recorded.frame is not frame:
-                return
-            rows, details = recorded.rows, recorded.details
-        rows.append(device.head + _reading(observation) + copy.occurred(at, clock) + self._end)
-        if observation.code is not None and unread.small(observation.code) is None:
-            said = str(observation.code)
-            details.append(self._detail(device, observation.kind, at, "code", said))
-        for name, value in observation.details.items():
-            details.append(self._detail(device, observation.kind, at, name, value))
+        into = Recorded(frame, self._harvest.rows, self._harvest.details)
+        if (record := self._record(frame, device, observation, own)) is not None:
+            into = self._harvest.records.setdefault(record, Recorded(frame))
+        if into.frame is frame:
+            self._write(device, (observation,), into, when, own and own.flag)
+
+    def _own(self, frame: Frame, observation: Observation) -> Dated | None:
+        """The time that the device itself showed, where it has a clock without a zone."""
+        if frame.heard != "characteristic" or observation.occurred is not None:
+            return None
+        return dated.dated(observation.details, self._edge.zone)
+
+    def _record(
+        self, frame: Frame, device: Device, observation: Observation, own: Dated | None
+    ) -> Record | None:
+        """What makes it a record that is kept once; None where nothing tells it from another.
+
+        Without a number it is known by its bytes, in which time and user stand.
+        """
+        number, time = observation.record, observation.occurred
+        if own is not None:
+            time = own.shown
+            if number is None:
+                number = dated.checksum(frame.uuid or "", frame.value)
+            elif time is not None:
+                self._harvest.shown[self._edge.municipality, device.id, number] = time
+        if number is None or time is None:
+            return None
+        return (self._edge.municipality, device.id, number, times.moment(time))
+
+    def _note(
+        self,
+        frame: Frame,
+        device: Device,
+        observations: Sequence[Observation],
+        heard: tuple[int, ClockQuality],
+    ) -> None:
+        numbers = (one.record for one in observations if one.record is not None)
+        of = (self._edge.municipality, device.id, next(numbers, 0))
+        self._harvest.notes.append(
+            Note(
+                of=of,
+                shown=self._harvest.shown.get(of),
+                name=dated.checksum(frame.uuid or "", frame.value),
+                frame=frame,
+                zone=self._edge.zone,
+                heard=heard,
+                write=partial(self._write, device, observations),
+            )
+        )
+
+    def _write(
+        self,
+        device: Device,
+        observations: Sequence[Observation],
+        into: Recorded,
+        when: tuple[int, ClockQuality],
+        flag: str | None,
+    ) -> None:
+        tail = copy.occurred(*when) + self._end
+        for observation in observations:
+            into.rows.append(device.head + _reading(observation) + tail)
+            details = dict(observation.details)
+            if observation.code is not None and unread.small(observation.code) is None:
+                details["code"] = str(observation.code)
+            if flag is not None:
+                details[dated.FLAG] = flag
+            into.details += [
+                self._detail(device, observation.kind, when[0], name, value)
+                for name, value in details.items()
+            ]
+
+    @staticmethod
+    def _about(about: Part, device: Device, at: int) -> bool:
+        """Whether it is known whose it is."""
+        about.at(at)
+        if (whose := device.citizen(at)) is not None:
+            about.citizens.add(whose)
+        return whose is not None
 
     def _detail(self, device: Device, kind: Kind, at: int, name: str, value: str) -> Detail:
         occurred = times.moment(at)

@@ -82,6 +82,11 @@ def told(
     return at, ClockQuality.DEVICE
 
 
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970 of an aware time."""
+    return (moment - _START) // _MILLISECOND
+
+
 def moment(milliseconds: int) -> datetime:
     """Exact, unlike datetime.fromtimestamp, which goes by way of a float."""
     return _START + milliseconds * _MILLISECOND

@@ -16,6 +16,9 @@ Detail: TypeAlias = tuple[int, int, datetime, int, str, str]
 Record: TypeAlias = tuple[int, int, int, datetime]
 """municipality, device, the record's number, the device's own time."""
 
+Numbered: TypeAlias = tuple[int, int, int]
+"""municipality, device, a record's number."""
+
 UnplacedCall: TypeAlias = tuple[int, int, int, datetime]
 """municipality, citizen, device, occurred."""
 
@@ -28,6 +31,12 @@ _RECORD = """
     ORDER BY w.municipality, w.device, w.number, w.device_time
     ON CONFLICT DO NOTHING
     RETURNING municipality, device, number, device_time
+"""
+_RECORD_TIMES = """
+    SELECT w.*, (SELECT max(r.device_time) FROM device_record r
+                 WHERE r.municipality = w.municipality AND r.device = w.device
+                       AND r.number = w.number) AS device_time
+    FROM unnest($1::integer[], $2::integer[], $3::bigint[]) AS w (municipality, device, number)
 """
 _UNPLACED = """
     INSERT INTO unplaced_call (municipality, citizen, device, occurred)
@@ -61,6 +70,12 @@ async def new_records(db: Connection, records: Collection[Record]) -> set[Record
     """Of the records that devices keep, those that were not stored before; they are now."""
     rows = await db.fetch(_RECORD, *(list(column) for column in zip(*records, strict=True)))
     return {(row[0], row[1], row[2], row[3]) for row in rows}
+
+
+async def record_times(db: Connection, numbered: Collection[Numbered]) -> dict[Numbered, datetime]:
+    """The newest device time of each of these numbers that is stored."""
+    rows = await db.fetch(_RECORD_TIMES, *(list(column) for column in zip(*numbered, strict=True)))
+    return {(row[0], row[1], row[2]): row[3] for row in rows if row[3] is not None}
 
 
 async def unplaced(db: Connection, calls: Collection[UnplacedCall]) -> None:

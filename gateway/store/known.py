@@ -26,6 +26,8 @@ class Edge:
     id: int
     name: str
     citizens: frozenset[int]
+    zone: str | None = None
+    """The home's IANA time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,10 @@ def _milliseconds(moment: datetime) -> int:
 
 
 _EDGES = """
-    SELECT e.municipality, e.id, e.name,
+    SELECT e.municipality, e.id, e.name, min(h.zone) AS zone,
            COALESCE(array_agg(c.id) FILTER (WHERE c.id IS NOT NULL), '{}') AS citizens
     FROM edge e
+    LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
     LEFT JOIN citizen c ON c.municipality = e.municipality AND c.home = e.home
     WHERE e.name = ANY ($1)
     GROUP BY e.municipality, e.id
@@ -157,6 +160,7 @@ def _edge(row: Row) -> Edge:
         id=row["id"],
         name=row["name"],
         citizens=frozenset(row["citizens"]),
+        zone=row["zone"],
     )
 
 
