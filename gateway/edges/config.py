@@ -4,7 +4,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from adapters import battery, call_button, dispenser, thermometer
+from adapters import (
+    battery,
+    blood_pressure,
+    body_composition,
+    call_button,
+    dispenser,
+    heart_rate,
+    thermometer,
+    weight_scale,
+)
 from gateway.store.configs import Placed
 
 FORMAT = 1
@@ -16,12 +25,24 @@ URGENT_ROLES = frozenset({"call", "door", "dispenser", "bed"})
 CALL_KEEPALIVE, KEEPALIVE = 30, 60
 """Seconds; lost after 1.5 times that. The shorter where somebody can call for help."""
 
-_THERMOMETER: Mapping[str, Any] = {
-    "when": "advertised",
-    "seconds": 60,
-    "subscribe": [thermometer.MEASUREMENT],
-    "read": [battery.LEVEL],
-    "listen_seconds": 20,
+
+def _sent(measurement: str) -> Mapping[str, Any]:
+    """For a device that sends what it keeps as soon as somebody subscribes."""
+    return {
+        "when": "advertised",
+        "seconds": 60,
+        "subscribe": [measurement],
+        "read": [battery.LEVEL],
+        "listen_seconds": 20,
+    }
+
+
+_HEALTH: Mapping[str, Mapping[str, Any]] = {
+    "thermometer": _sent(thermometer.MEASUREMENT),
+    "blood_pressure": _sent(blood_pressure.MEASUREMENT),
+    "weight_scale": _sent(weight_scale.MEASUREMENT),
+    "body_composition": _sent(body_composition.MEASUREMENT),
+    "heart_rate": _sent(heart_rate.MEASUREMENT),
 }
 _DISPENSER: Mapping[str, Any] = {
     "when": "advertised",
@@ -39,12 +60,12 @@ _DISPENSER: Mapping[str, Any] = {
     "listen_seconds": 20,
 }
 CONNECTIONS: Mapping[str, Mapping[str, Any]] = {
-    "thermometer": _THERMOMETER,
+    **_HEALTH,
     "dispenser": _DISPENSER,
 }
 """How a device of a model is connected to; every other model is only listened to."""
 
-SILENT_MODELS = frozenset({"thermometer"})
+SILENT_MODELS = frozenset(_HEALTH)
 """Models whose advertisement says nothing but that a connection is worth while."""
 
 _OUR_CALL_BUTTON = "5450"  # "TP", the first bytes of its payload

@@ -51,6 +51,24 @@ def test_a_thermometer_is_connected_to_when_it_shows_itself() -> None:
     assert said["connect"]["read"] == ["2a19"]
 
 
+@pytest.mark.parametrize(
+    ("model", "measurement"),
+    [
+        ("blood_pressure", "2a35"),
+        ("weight_scale", "2a9d"),
+        ("body_composition", "2a9c"),
+        ("heart_rate", "2a37"),
+    ],
+)
+def test_a_health_device_is_connected_to_by_its_model_alone(model: str, measurement: str) -> None:
+    read = read_config(config(7, [Placed(address=ADDRESS, model=model, role="other")]))
+
+    device = read.devices[ADDRESS]
+    assert not device.advertisement
+    assert device.connect is not None
+    assert device.connect.subscribe[0] == measurement
+
+
 def test_a_dispenser_is_heard_and_asked_for_what_came_after_its_last_record() -> None:
     read = read_config(config(7, [Placed(address=ADDRESS, model="dispenser", role="dispenser")]))
 
