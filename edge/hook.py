@@ -72,7 +72,7 @@ def _calls(spool: Spool, at_most: int) -> list[Name]:
     found: list[Name] = []
     place: Place | None = None
     while spool.depth("urgent") and len(found) < at_most:
-        cut = spool.cut("urgent", place, frames=min(_AT_ONCE, at_most), octets=PACKET_LIMIT)
+        cut = spool.cut("urgent", place, frames=_AT_ONCE, octets=PACKET_LIMIT)
         if cut is None:
             break
         found += [
