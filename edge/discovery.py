@@ -17,7 +17,7 @@ class Sighting:
     """A device in the air: enough to know it again, and nothing of what it says.
 
     `rssi` is the strongest heard, in dBm; `services` are UUIDs advertised or carrying data;
-    `times` how often it was heard.
+    `times` how often it was heard; `address_type` is BlueZ's: public or random.
     """
 
     address: str
@@ -26,6 +26,7 @@ class Sighting:
     services: tuple[str, ...]
     companies: tuple[int, ...]
     times: int = 1
+    address_type: str | None = None
 
 
 class Window:
@@ -55,6 +56,7 @@ def _sighting(properties: Mapping[str, Any]) -> Sighting:
         name=properties.get("Name"),
         services=tuple(sorted(map(short, services))),
         companies=tuple(sorted(map(int, properties.get("ManufacturerData", ())))),
+        address_type=properties.get("AddressType"),
     )
 
 

@@ -27,6 +27,9 @@ LEAVING = 1.0
 
 _SMALLEST_PACKET = 4_096
 _SESSION_TAKEN_OVER = 0x8E
+TOLD = ("receipt", "config", "command")
+"""What a box is told, each on a topic of its own."""
+
 _QOS_1 = SubscribeOptions(qos=1)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -301,7 +304,7 @@ class Line:
             self._end(f"the broker takes packets of {limit} bytes only")
             return
         self.packet_limit = min(PACKET_LIMIT, limit)
-        client.subscribe([(self._link.topic(word), _QOS_1) for word in ("receipt", "config")])
+        client.subscribe([(self._link.topic(word), _QOS_1) for word in TOLD])
 
     def _on_subscribe(self, *_: object) -> None:
         if not self._ready.done():

@@ -18,6 +18,7 @@ from edge.aside import OWNER, set_box_aside
 from edge.care import EVERY as CARE_EVERY
 from edge.care import Care, StatusFile, terms
 from edge.clock import Clock, Steps
+from edge.command import Commands
 from edge.config import CONFIG, ConfigFile
 from edge.disk import SpoolTaken
 from edge.event import Voice
@@ -177,6 +178,7 @@ class _Agent:
             heartbeat=self._beat,
             say=self._say,
             on_config=self._configured,
+            on_command=self._commanded,
             after=settings.second_after,
         )
         self._care = Care(spool, self._beat, self._say, self._uplink.tell)
@@ -191,6 +193,8 @@ class _Agent:
             adapter=settings.adapter,
             silence=settings.silence,
         )
+        discover = self._reader.discover if settings.radio else None
+        self._commands = Commands(clock, discover, self._uplink.reply)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT; "stopped" is said on the way out. Raises SpoolFailed."""
@@ -208,7 +212,7 @@ class _Agent:
         self._write_status()
 
     def _parts(self) -> list[Any]:
-        parts = [self._uplink.run(), self._tend(), self._care.check()]
+        parts = [self._uplink.run(), self._tend(), self._care.check(), self._commands.run()]
         if command := self._settings.hook_command:
             parts.append(self._hook(command).run())
         if self._settings.radio:
@@ -255,6 +259,9 @@ class _Agent:
             self._follow()
             self._uplink.tell()
         self._write_status()
+
+    def _commanded(self, payload: bytes) -> None:
+        self._commands.take(payload)
 
     def _follow(self) -> None:
         config = self._config.current

@@ -35,6 +35,7 @@ class Paths:
         heartbeat: Heartbeat,
         say: Say,
         on_config: Callable[[bytes], None],
+        on_command: Callable[[bytes], None] = lambda _: None,
         after: float = AFTER,
     ) -> None:
         self._spool = spool
@@ -43,7 +44,16 @@ class Paths:
         way = Way(None if second is None else after, self._changed)
         ways: list[tuple[Path, Link | None]] = [(1, first), (2, second)]
         self._ways = [
-            Uplink(spool, link, clock, heartbeat=heartbeat, on_config=on_config, way=way, path=path)
+            Uplink(
+                spool,
+                link,
+                clock,
+                heartbeat=heartbeat,
+                on_config=on_config,
+                on_command=on_command,
+                way=way,
+                path=path,
+            )
             for path, link in ways
             if link is not None
         ]
@@ -67,6 +77,10 @@ class Paths:
         """Send a state message now by each way that is open."""
         for way in self._ways:
             way.tell()
+
+    def reply(self, payload: bytes) -> None:
+        """Answer a command by a way that is open, or by the first when it opens."""
+        next((way for way in self._ways if way.online.is_set()), self.first).reply(payload)
 
     def drop(self) -> None:
         """Cut the connections without a word; the last will speaks."""

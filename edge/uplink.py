@@ -42,6 +42,7 @@ time it happens again. Two boxes of one image would else throw each other out ev
 
 _UNSETTLED = 60.0  # seconds between state messages while the way in use is a new one
 _LOOK = 1.0  # seconds between two looks at the call that waits for the second way
+_MOST_REPLIES = 8
 _NO_MATCHING_SUBSCRIBERS = 0x10
 
 
@@ -59,6 +60,7 @@ class Uplink:
         *,
         heartbeat: Heartbeat | None = None,
         on_config: Callable[[bytes], None] = lambda _: None,
+        on_command: Callable[[bytes], None] = lambda _: None,
         unanswered: float = UNANSWERED,
         way: Way | None = None,
         path: Path = 1,
@@ -70,6 +72,8 @@ class Uplink:
         self._clock = clock
         self._floor = Floor(spool, clock)
         self._on_config = on_config
+        self._on_command = on_command
+        self._replies = deque[bytes](maxlen=_MOST_REPLIES)
         self._unanswered = unanswered
         self._woken = asyncio.Event()
         self._arrived = deque[tuple[str, bytes]]()
@@ -107,6 +111,11 @@ class Uplink:
     def wake(self) -> None:
         """Look again at once: something was spooled, or the settings of the line changed."""
         self._woken.set()
+
+    def reply(self, payload: bytes) -> None:
+        """Answer a command, as soon as there is a connection; only the last few wait for it."""
+        self._replies.append(payload)
+        self.wake()
 
     def tell(self) -> None:
         """Send a state message now: something in it changed that should be known."""
@@ -195,6 +204,9 @@ class Uplink:
                     self._link.topic("state"), self.heartbeat.message("running"), keep=True
                 )
                 self._state_due = now() + (_UNSETTLED if self._way.unsettled(now()) else EVERY)
+            while self._replies:
+                line.publish(self._link.topic("reply"), self._replies[0])
+                self._replies.popleft()
             line.check()
             self._check_answers(now())
             await self._pause(self._next_wake(now()) - now())
@@ -227,7 +239,10 @@ class Uplink:
             else:
                 for sender in self._senders.values():
                     sender.alive()
-                self._on_config(payload)
+                if topic == self._link.topic("command"):
+                    self._on_command(payload)
+                else:
+                    self._on_config(payload)
 
     def _take_receipt(self, payload: bytes) -> None:
         try:

@@ -39,6 +39,7 @@ async def test_a_discovery_tells_of_all_in_the_air_and_keeps_only_what_is_ours(
         services=("fcd2",),
         companies=(0x0075,),
         times=found[0].times,
+        address_type="public",
     )
     assert {frame.device for _, frame in kept.frames} == {MOTION}
 
