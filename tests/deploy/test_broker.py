@@ -1,6 +1,9 @@
 """A box reaches its own topics and no other, whatever it calls itself."""
 
+import queue
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.services import Broker, DidNotStart, certificate, free_port
 from tests.conftest import GATEWAY_PASSWORD
-from tests.deploy.mqtt import connected
+from tests.deploy.mqtt import QUIET, Client, connected
 
 OWN, OTHER = "box-01", "box-02"
 
@@ -61,6 +64,50 @@ def test_a_box_does_not_hear_other_boxes(broker: Broker) -> None:
         two.publish(f"edges/{OTHER}/urgent")
 
         assert one.hears_nothing()
+
+
+def meddled(broker: Broker) -> tuple[bool, str]:
+    """Whether another box hears what a box is asked, and the broker's word on its answer."""
+    with (
+        connected(broker.port, OTHER, OTHER) as two,
+        connected(broker.gateway_port, "gateway-config", GATEWAY_PASSWORD) as gateway,
+    ):
+        for topic in ("#", f"edges/{OWN}/command", "edges/+/command"):
+            two.subscribe(topic)
+        gateway.subscribe("edges/+/reply")
+        gateway.publish(f"edges/{OWN}/command", b"asked")
+        word = two.publish(f"edges/{OWN}/reply", b"lie")
+        asked, answered = _heard(two), _heard(gateway)
+    assert (f"edges/{OWN}/reply" in answered) == (word == "Success")
+    return f"edges/{OWN}/command" in asked, word
+
+
+def _heard(client: Client) -> set[str]:
+    """The topics of all that comes within a moment; some are kept by the broker of other tests."""
+    topics = set[str]()
+    with suppress(queue.Empty):
+        while True:
+            topics.add(client.heard.get(timeout=QUIET)[0])
+    return topics
+
+
+def test_a_box_neither_hears_what_another_is_asked_nor_answers_for_it(broker: Broker) -> None:
+    assert meddled(broker) == (False, "Not authorized")
+
+
+def test_with_a_list_that_does_not_name_the_box_it_would_do_both(tmp_path: Path) -> None:
+    passwords = {OTHER: OTHER, "gateway-config": GATEWAY_PASSWORD}
+    broker = Broker.start(tmp_path / "lax", passwords=passwords)
+    try:
+        rules = tmp_path / "acl"
+        rules.write_text("pattern readwrite edges/#\nuser gateway-config\ntopic readwrite #\n")
+        conf = broker.folder / "mosquitto.conf"
+        conf.write_text(re.sub("acl_file .*", f"acl_file {rules}", conf.read_text()))
+        broker.restart()
+
+        assert meddled(broker) == (True, "Success")
+    finally:
+        broker.stop()
 
 
 def test_a_box_that_borrows_a_name_is_still_itself(broker: Broker) -> None:
