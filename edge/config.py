@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from adapters.frame import LANES, Frame, Lane
 from edge.fields import BadFields, Fields
@@ -20,12 +21,19 @@ CONFIG = "config.json"
 _log = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 _UUID = re.compile(r"[0-9a-f]{4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 _DAY = 86_400
+ZONE = "Europe/Copenhagen"
+"""The zone of a home of which the gateway says none."""
+RACP = "2a52"
+"""Record Access Control Point (Bluetooth SIG, Assigned Numbers)."""
 
 When = Literal["advertised", "every"]
 DeviceClock = Literal["unix32le", "current_time"]
+ClockForm = Literal["current_time", "date_time"]
 _WHEN: tuple[When, ...] = ("advertised", "every")
 _CLOCKS: tuple[DeviceClock, ...] = ("unix32le", "current_time")
+_FORMS: tuple[ClockForm, ...] = ("current_time", "date_time")
 
 
 class BadConfig(ValueError):
@@ -56,8 +64,47 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Numbered:
+    """Which record has a number: 16 bits, little-endian, at a byte offset of its value.
+
+    What else is notified with the same number at the same place belongs to that record.
+    """
+
+    record: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Racp:
+    """Stored records that are asked for by the Record Access Control Point of a service.
+
+    Without a number all of them are asked for each time. `quiet_seconds` of silence amid a
+    download, or `seconds` of it in all, end it; the rest is asked for at the next visit.
+    """
+
+    service: str
+    records: tuple[str, ...]
+    control: str = RACP
+    number: Numbered | None = None
+    quiet_seconds: float = 30
+    seconds: float = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetClock:
+    """The characteristic of a device's clock, and how the time is written there."""
+
+    uuid: str
+    form: ClockForm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a connection goes: subscribe, write, read, listen for so many seconds, leave.
+    """How a connection goes.
+
+    In this order: pair, subscribe, stored records, write, read, listen for so many seconds, set
+    the device's clock, leave. `quiet_seconds` after the last value the listening ends early; 0
+    is never. The clock comes last, so that all records of a visit are of one clock.
 
     `advertised`: when its advertisement has news (other bytes, or the first after ten seconds of
     silence), `seconds` apart at least; `every`: each `seconds`.
@@ -69,6 +116,15 @@ class Plan:
     subscribe: tuple[str, ...] = ()
     write: tuple[Write, ...] = ()
     listen_seconds: float = 20
+    quiet_seconds: float = 0
+    pair: bool = False
+    racp: Racp | None = None
+    set_clock: SetClock | None = None
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a visit takes beyond its single steps, at most."""
+        return self.listen_seconds + (0 if self.racp is None else self.racp.seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +168,7 @@ class Config:
     keepalive: int = 60
     devices: Mapping[str, Device] = field(default_factory=dict[str, Device])
     calls: tuple[Call, ...] = ()
+    zone: str = ZONE
 
     def lane(self, frame: Frame) -> Lane | None:
         """The lane of an advertisement that is to be kept; None for one that is not ours."""
@@ -182,7 +239,27 @@ def _config(top: Fields) -> Config:
         keepalive=top.whole("keepalive", 5, 120),
         devices={device.address: device for device in devices},
         calls=top.several("calls", _call),
+        zone=_zone(top),
     )
+
+
+def _zone(top: Fields) -> str:
+    """A zone that this box knows; where it knows none at all, every one is let pass."""
+    if "zone" not in top:
+        return ZONE
+    zone = top.text("zone", _ZONE)
+    if not is_zone(zone) and is_zone(ZONE):
+        raise top.bad("zone", f"no time zone is called {zone}")
+    return zone
+
+
+def is_zone(name: str) -> bool:
+    """Whether the system's zone files know this name."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        return False
+    return True
 
 
 def _device(fields: Fields) -> Device:
@@ -202,7 +279,38 @@ def _plan(fields: Fields) -> Plan:
         subscribe=fields.texts("subscribe", _UUID),
         write=fields.several("write", _write),
         listen_seconds=fields.number("listen_seconds", 0, 600, default=20),
+        quiet_seconds=fields.number("quiet_seconds", 0, 120, default=0),
+        pair="pair" in fields and fields.yes("pair"),
+        racp=fields.perhaps("racp", _racp),
+        set_clock=fields.perhaps("set_clock", _set_clock),
     )
+
+
+def _racp(fields: Fields) -> Racp:
+    racp = Racp(
+        service=fields.text("service", _UUID),
+        records=fields.texts("records", _UUID),
+        control=fields.text("control", _UUID) if "control" in fields else RACP,
+        number=fields.perhaps("number", _numbered),
+        quiet_seconds=fields.number("quiet_seconds", 1, 120, default=30),
+        seconds=fields.number("seconds", 5, 3_600, default=300),
+    )
+    if not racp.records:
+        raise fields.bad("records", "is empty: nothing would be downloaded")
+    if racp.number is not None and racp.number.record not in racp.records:
+        raise fields.bad("number.record", "not one of the records")
+    return racp
+
+
+def _numbered(fields: Fields) -> Numbered:
+    return Numbered(
+        record=fields.text("record", _UUID),
+        offset=fields.whole("offset", 0, 500),
+    )
+
+
+def _set_clock(fields: Fields) -> SetClock:
+    return SetClock(uuid=fields.text("uuid", _UUID), form=fields.word("form", _FORMS))
 
 
 def _write(fields: Fields) -> Write:

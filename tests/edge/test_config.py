@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.frame import Frame, Lane
-from edge.config import AfterLast, BadConfig, Config, ConfigFile, read_config
+from edge.config import (
+    AfterLast,
+    BadConfig,
+    Config,
+    ConfigFile,
+    Numbered,
+    Racp,
+    SetClock,
+    read_config,
+)
 
 DISPENSER = "7a1d0003-5a9e-4f0b-9f0c-747279677031"
 GOOD: dict[str, Any] = {
@@ -35,7 +44,24 @@ GOOD: dict[str, Any] = {
                 "listen_seconds": 20,
             },
         },
+        {
+            "address": "A4:C1:38:00:00:03",
+            "lane": "bulk",
+            "advertisement": False,
+            "connect": {
+                "when": "advertised",
+                "quiet_seconds": 5,
+                "pair": True,
+                "racp": {
+                    "service": "1808",
+                    "records": ["2a18", "2a34"],
+                    "number": {"record": "2a18", "offset": 1},
+                },
+                "set_clock": {"uuid": "2a08", "form": "date_time"},
+            },
+        },
     ],
+    "zone": "Europe/Helsinki",
     "calls": [
         {"manufacturer": 65535, "data": "5450", "mask": "ffff"},
         {"service_data": "fcd2", "data": "00003a", "mask": "0000ff"},
@@ -54,12 +80,34 @@ def advertised(device: str, **fields: Any) -> Frame:
 def test_a_configuration_says_which_devices_and_how() -> None:
     config = read_config(said())
 
-    assert (config.version, config.keepalive, len(config.devices)) == (7, 30, 2)
+    assert (config.version, config.keepalive, len(config.devices)) == (7, 30, 3)
     plan = config.devices["A4:C1:38:00:00:02"].connect
     assert plan is not None
     assert (plan.when, plan.read, plan.subscribe) == ("advertised", ("2a19",), ("2a1c",))
     assert [write.clock for write in plan.write] == ["unix32le", None]
     assert plan.write[1].after_last == AfterLast(offset=1, record_offset=0)
+    assert (plan.pair, plan.racp, plan.set_clock, plan.quiet_seconds) == (False, None, None, 0)
+
+
+def test_a_configuration_says_how_stored_records_are_had_and_clocks_set() -> None:
+    config = read_config(said())
+
+    assert config.zone == "Europe/Helsinki"
+    plan = config.devices["A4:C1:38:00:00:03"].connect
+    assert plan is not None
+    assert plan.pair
+    assert plan.quiet_seconds == 5
+    assert plan.set_clock == SetClock(uuid="2a08", form="date_time")
+    assert plan.racp == Racp(
+        service="1808",
+        records=("2a18", "2a34"),
+        number=Numbered(record="2a18", offset=1),
+    )
+    assert plan.longest == 320
+
+
+def test_a_home_without_a_zone_is_in_denmark() -> None:
+    assert read_config(said(zone=None)).zone == "Europe/Copenhagen"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +146,16 @@ def test_only_placed_devices_and_calls_have_a_lane(frame: Frame, lane: Lane | No
         (["devices", 1, "connect", "write", 0, "value"], "0", "connect.write[0].value"),
         (["devices", 1, "connect", "write", 0, "clock"], "now", "connect.write[0].clock"),
         (["devices", 1, "connect", "write", 1, "after_last", "offset"], 6, "write[1].after_last"),
+        (["devices", 2, "connect", "pair"], 1, "config.devices[2].connect.pair"),
+        (["devices", 2, "connect", "quiet_seconds"], 121, "devices[2].connect.quiet_seconds"),
+        (["devices", 2, "connect", "racp", "records"], [], "connect.racp.records"),
+        (["devices", 2, "connect", "racp", "service"], "1808x", "connect.racp.service"),
+        (["devices", 2, "connect", "racp", "number", "offset"], -1, "connect.racp.number.offset"),
+        (["devices", 2, "connect", "racp", "number", "record"], "2a5e", "racp.number.record"),
+        (["devices", 2, "connect", "set_clock", "form"], "unix32le", "connect.set_clock.form"),
+        (["zone"], "Europe/Kobenhavn", "config.zone"),
+        (["zone"], "../../etc/passwd", "config.zone"),
+        (["zone"], 1, "config.zone"),
         (["calls", 0, "mask"], "ff", "config.calls[0].mask"),
         (["calls", 0, "service_data"], "fcd2", "config.calls[0]"),
     ],
