@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import shutil
 import socket
+import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from deploy.runtime.broker import Broker
+from deploy.runtime.paths import ROOT
 from edge.event import Voice
 from edge.heartbeat import Heartbeat
 from edge.identity import Identity, second_link
@@ -216,6 +220,31 @@ async def test_the_program_itself_tries_both_ways_calls_its_hook_and_says_when_i
 
     assert (status["connected"], status["path"]) == (True, 2)
     assert {"line.second_path", "line.back"} & set(events(there)) == set(), "told by the first way"
+
+
+@pytest.mark.long
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("ip", "nsenter", "unshare"))),
+    reason="only root may lay network lines, with iproute2 and util-linux",
+)
+@pytest.mark.parametrize(
+    ("second", "came"),
+    [("EDGE_SECOND_INTERFACE=wwan0", 1), ("EDGE_SECOND_BROKER=mqtt://10.9.9.8:1883", 0)],
+)
+async def test_by_a_real_second_interface_a_call_leaves_while_the_first_is_down(
+    tmp_path: Path, second: str, came: int
+) -> None:
+    """The saboteur has another address of the broker, but the system's own dead way to it."""
+    lines = await asyncio.create_subprocess_exec(
+        *("unshare", "--net", sys.executable, "-m", "tests.edge.two_lines", tmp_path, second),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    told, _ = await lines.communicate()
+
+    how = json.loads(told)
+    assert (how["dead"], how["mended"]) == (came, 1)
+    assert how["path"] == (2 if came else None)
 
 
 def appears(file: Path, text: str) -> None:
