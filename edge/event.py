@@ -24,6 +24,10 @@ class Say(Protocol):
     def __call__(self, word: str, /, **details: Detail) -> None: ...
 
 
+def say_nothing(_: str, /, **__: Detail) -> None:
+    """For whom nobody listens to."""
+
+
 def event(word: str, clock: Clock, edge: str, **details: Detail) -> Frame:
     """A frame of the box about itself: `value` is the JSON of the details.
 

@@ -25,7 +25,7 @@ from edge.connection import STEP, Client, Records, VisitFailed
 from edge.daemon import Loss, watch
 from edge.discovery import LONGEST, Sighting, Window
 from edge.echo import Echo
-from edge.event import Detail, Say
+from edge.event import Say, say_nothing
 from edge.heartbeat import Mode
 from edge.heartbeat import Reader as State
 from edge.ladder import Trouble
@@ -50,10 +50,6 @@ _FAULTS = (BleakError, OSError, EOFError, TimeoutError, AttributeError, KeyError
 """What bleak and D-Bus raise when the daemon or the adapter goes away in the middle."""
 
 
-def _say_nothing(_: str, /, **__: Detail) -> None:
-    """For a reader that nobody listens to."""
-
-
 class Reader:
     """One scanner for as long as it hears, a watchdog over it, and the links for the visitor.
 
@@ -68,7 +64,7 @@ class Reader:
         keep: Callable[[Sequence[Frame], Lane], None],
         records: Records,
         told: Callable[[State], None],
-        say: Say = _say_nothing,
+        say: Say = say_nothing,
         adapter: str = "",
         silence: float = 75.0,
         first: float = FIRST,
@@ -114,9 +110,8 @@ class Reader:
 
     def follow(self, config: Config) -> None:
         """Hear what this configuration names, from now on."""
-        if self.mode == "passive" and _listened_for(config) != _listened_for(self._config):
-            self._unsettled = True
-            self._stirred.set()
+        if _listened_for(config) != _listened_for(self._config):
+            self._doubt_passive()
         self._config = config
         self._devices = {a: d for a, d in self._devices.items() if a in config.devices}
         self._quiet.rhythm.only(frozenset(config.devices))
@@ -127,13 +122,20 @@ class Reader:
 
         It changes nothing of what is recorded: neighbours are told to who asked, and forgotten.
         """
-        window = Window()
+        window, before = Window(), self.mode
         self._windows.append(window)
+        self._doubt_passive()  # a passive scan does not hear all
         try:
             await asyncio.sleep(min(seconds, LONGEST))
         finally:
             self._windows.remove(window)
+            self._unsettled |= before == "passive"
+            self._stirred.set()
         return window.sightings()
+
+    def _doubt_passive(self) -> None:
+        self._unsettled |= self.mode == "passive"
+        self._stirred.set()
 
     async def run(self) -> None:
         """Hear until cancelled. Raises what `keep` raises."""
@@ -169,8 +171,8 @@ class Reader:
         self._say("radio.mode", mode=verdict.mode, why=verdict.why)
 
     async def _tried_both(self) -> Verdict:
-        if not self._config.devices:
-            return Verdict(mode="active", why="nothing_placed")
+        if self._windows or not self._config.devices:
+            return Verdict(mode="active", why="discovery" if self._windows else "nothing_placed")
         try:
             await self._try("passive", 0)
             heard = await self._try("active", self._trial)

@@ -127,8 +127,12 @@ class Said:
         return [details for said, details in self.events if said == word][-1]
 
     async def hears(self, word: str) -> None:
+        await self.times(word, 1)
+
+    async def times(self, word: str, number: int) -> None:
+        """Wait until it was said so often."""
         async with asyncio.timeout(SOON):
-            while word not in self.words():  # noqa: ASYNC110 - knows no event
+            while self.words().count(word) < number:  # noqa: ASYNC110 - knows no event
                 await asyncio.sleep(0.02)
 
 

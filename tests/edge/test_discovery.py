@@ -2,9 +2,11 @@
 
 import asyncio
 
+from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
+from deploy.world.peripheral import Advertisement, Peripheral
 from edge.discovery import MOST, Sighting, Window
-from tests.edge.hearing import Kept, a_reader, config, device, sensor
+from tests.edge.hearing import Kept, Said, a_reader, config, device, sensor
 
 MOTION = "A4:C1:38:00:00:01"
 NEIGHBOUR = "A4:C1:38:FF:FF:FF"
@@ -76,3 +78,41 @@ def test_the_strongest_hearing_of_a_device_counts() -> None:
 
     [seen] = window.sightings()
     assert (seen.rssi, seen.times) == (-50, 3)
+
+
+async def test_a_passive_scan_makes_room_for_a_discovery_and_is_taken_up_again(
+    radio: PrivateBus,
+) -> None:
+    bluez, said = Bluez(experimental=True), Said()
+    mine, flagless = sensor(MOTION), sensor(NEIGHBOUR)
+    mine.advertisement = Advertisement(flags=0x06)
+    flagless.advertisement = Advertisement(flags=None)
+    bluez.add(mine, flagless)
+    await bluez.start(radio.address)
+    reader = a_reader(Kept(), say=said, trial=0.2)
+    reader.follow(config(device(MOTION), calls=()))
+    tasks = [asyncio.create_task(work) for work in (reader.run(), _speak(mine, flagless))]
+    try:
+        await said.times("radio.mode", 1)
+        found = await reader.discover(0.5)
+        await said.times("radio.mode", 3)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await bluez.stop()
+
+    modes = [(told["mode"], told["why"]) for word, told in said.events if word == "radio.mode"]
+    assert modes == [
+        ("passive", "passive_hears_all"),
+        ("active", "discovery"),
+        ("passive", "passive_hears_all"),
+    ]
+    assert {seen.address for seen in found} == {MOTION, NEIGHBOUR}
+
+
+async def _speak(*air: Peripheral) -> None:
+    for number in range(1_000):
+        for peripheral in air:
+            peripheral.advertise(service_data={"fcd2": bytes([number % 256])})
+        await asyncio.sleep(0.03)
