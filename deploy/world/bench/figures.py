@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,26 @@ def resident_mb(pid: int) -> float:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * _KB / _MB
     return 0.0
+
+
+def percentile(numbers: Iterable[float], percent: float) -> float:
+    """The smallest number that so many per cent of them do not exceed; 0 of none."""
+    ordered = sorted(numbers)
+    if not ordered:
+        return 0.0
+    return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def written(pid: int) -> int:
+    """Bytes that a process has had written to the disk, as pages; 0 when it is gone.
+
+    The file system's own journal is not in it.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+            if line.startswith("write_bytes:"):
+                return int(line.split()[1])
+    return 0
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ BENCHES: Mapping[str, str] = {
     "growth": "how both change with homes, stored rows and streams, as a table and a picture",
     "access": "what sign-in, rights and log add to a request, against the same queries without",
     "log": "looks that are logged and linked by many at once, against linking inside the request",
+    "edge": "what the box in the home costs: hearing, keeping, and sending what it kept",
     "outage": "a country comes back: its backlog drains while people press",
 }
 """Each benchmark, which is a module here, and what it measures."""
