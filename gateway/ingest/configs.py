@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gateway import log
 from gateway.clock import Clock
-from gateway.edges.config import config
+from gateway.edges.config import ZONE, config
 from gateway.ingest.duty import Duty
 from gateway.ingest.subscriber import Subscriber
 from gateway.store import configs
@@ -79,7 +79,7 @@ class Configs:
     async def _publish_one(self, due: DueConfig) -> bool:
         if self._follows.get(due.name) == due.version:
             return True
-        payload = config(due.version, due.placed)
+        payload = config(due.version, due.placed, zone=due.zone or ZONE)
         number = self._subscriber.publish(f"edges/{due.name}/config", payload, retain=True)
         taken = number is not None and await self._subscriber.answered(number)
         if taken:

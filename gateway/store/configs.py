@@ -24,14 +24,18 @@ class DueConfig:
     edge: int
     name: str
     version: int
+    zone: str | None
+    """The home's."""
     placed: Sequence[Placed]
 
 
 _DUE = """
     SELECT e.municipality, e.id, e.name, e.config_version AS version,
+           min(h.zone) AS zone,
            COALESCE(array_agg(ARRAY[d.address, d.model, p.role] ORDER BY d.address)
                     FILTER (WHERE d.id IS NOT NULL), '{}') AS placed
     FROM edge e
+    LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
     LEFT JOIN citizen c ON c.municipality = e.municipality AND c.home = e.home
     LEFT JOIN placement p ON p.municipality = c.municipality AND p.citizen = c.id
                          AND (p."to" IS NULL OR p."to" > $3)
@@ -60,6 +64,7 @@ async def due(
             edge=row["id"],
             name=row["name"],
             version=row["version"],
+            zone=row["zone"],
             placed=[Placed(address=a, model=m, role=r) for a, m, r in row["placed"]],
         )
         for row in await db.fetch(_DUE, list(again), most, now)

@@ -56,6 +56,7 @@ def test_a_thermometer_is_connected_to_when_it_shows_itself() -> None:
     [
         ("blood_pressure", "2a35"),
         ("weight_scale", "2a9d"),
+        ("thermometer", "2a1c"),
         ("body_composition", "2a9c"),
         ("heart_rate", "2a37"),
     ],
@@ -67,6 +68,19 @@ def test_a_health_device_is_connected_to_by_its_model_alone(model: str, measurem
     assert not device.advertisement
     assert device.connect is not None
     assert device.connect.subscribe[0] == measurement
+
+
+def test_what_keeps_records_is_asked_for_them_and_its_clock_is_set_after() -> None:
+    assert told("other", "glucose")["connect"]["racp"] == {
+        "service": "1808",
+        "records": ["2a18", "2a34"],
+        "number": {"record": "2a18", "offset": 1},
+    }
+    assert told("other", "pulse_oximeter")["connect"]["racp"] == {
+        "service": "1822",
+        "records": ["2a5e"],
+    }
+    assert told("other", "glucose")["connect"]["set_clock"]["uuid"] == "2a2b"
 
 
 def test_a_dispenser_is_heard_and_asked_for_what_came_after_its_last_record() -> None:
@@ -92,5 +106,5 @@ def test_our_call_buttons_are_heard_wherever_they_are() -> None:
 def test_nothing_but_addresses_is_told() -> None:
     said = json.loads(config(1, [Placed(address=ADDRESS, model="door", role="door")]))
 
-    assert set(said) == {"format", "version", "keepalive", "devices", "calls"}
+    assert set(said) == {"format", "version", "zone", "keepalive", "devices", "calls"}
     assert set(said["devices"][0]) == {"address", "lane", "advertisement", "connect"}
