@@ -117,21 +117,6 @@ async def list_edges(
     )
 
 
-@router.get("/edges/{edge}", responses=_NAMED)
-async def get_edge(caller: Asking, desk: Here, edge: EdgeName) -> EdgeBody:
-    """One box."""
-    async with asking(desk.pool, caller) as db:
-        return _edge(await the_edge(db, caller, edge), desk)
-
-
-async def the_edge(db: Connection, caller: Caller, name: str) -> reads.Edge:
-    """The box of that name. Raises NotFound, also for a box that is not the caller's to see."""
-    edge = await reads.edge(db, caller, name)
-    if edge is None:
-        raise NotFound
-    return edge
-
-
 @router.post(
     "/edges/join",
     responses=answers(
@@ -159,6 +144,22 @@ async def join_edge(request: Request, desk: Here, joining: Joining) -> AccountBo
             HTTPStatus.SERVICE_UNAVAILABLE, str(cannot), kind="cannot-join-now"
         ) from cannot
     return _body(account)
+
+
+# after /edges/join: of a path that both fit, the first says which methods it has
+@router.get("/edges/{edge}", responses=_NAMED)
+async def get_edge(caller: Asking, desk: Here, edge: EdgeName) -> EdgeBody:
+    """One box."""
+    async with asking(desk.pool, caller) as db:
+        return _edge(await the_edge(db, caller, edge), desk)
+
+
+async def the_edge(db: Connection, caller: Caller, name: str) -> reads.Edge:
+    """The box of that name. Raises NotFound, also for a box that is not the caller's to see."""
+    edge = await reads.edge(db, caller, name)
+    if edge is None:
+        raise NotFound
+    return edge
 
 
 def _body(account: Account) -> AccountBody:
