@@ -83,6 +83,9 @@ class NamingAnewBox(TwoWayBox):
         return super().hear(kept)
 
 
+_WORDS = "SELECT b.word FROM box_event b JOIN edge e ON e.id = b.edge WHERE e.name = $1"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "presses"), [(TwoWayBox, 1), pytest.param(NamingAnewBox, 2, marks=pytest.mark.long)]
@@ -108,6 +111,8 @@ async def test_a_call_that_came_by_the_second_way_and_again_by_the_first_is_one_
                 await home.sent()
 
                 await asyncio.sleep(1)  # one too many would come now
+                words = await centre.ask(_WORDS, home.box.edge)
+                assert ("line.back" in words) == (kind is TwoWayBox)
                 (alert,) = await alerts_of(nurse, home.citizen, "call_pressed")
                 assert len(alert["findings"]) == presses
                 assert len(receiver.of(alert["id"])) == presses
