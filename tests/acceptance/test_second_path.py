@@ -110,7 +110,7 @@ async def test_a_call_that_came_by_the_second_way_and_again_by_the_first_is_one_
                 first.mend()
                 await home.sent()
 
-                await asyncio.sleep(1)  # one too many would come now
+                await asyncio.sleep(0.5)  # one too many would come now
                 words = await centre.ask(_WORDS, home.box.edge)
                 assert ("line.back" in words) == (kind is TwoWayBox)
                 (alert,) = await alerts_of(nurse, home.citizen, "call_pressed")

@@ -135,7 +135,7 @@ async def test_it_is_not_run_for_telemetry_the_boxs_own_words_or_what_has_its_re
         spool.append(heard(2), "bulk")
 
         async with running(Hook(command, spool, Voice(spool.append, clock, BOX), after=0.1).run()):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.3)
 
         assert (oldest_call(spool), said(tmp_path)) == (None, [])
 

@@ -104,7 +104,7 @@ def weather(seed: int) -> World:
     return World(weather={1: "well", 2: random.Random(seed).choice(("well", "dead"))})  # noqa: S311
 
 
-def longest(world: World, seed: int, seconds: float = 1_800) -> float:
+def longest(world: World, seed: int, seconds: float = 1_200) -> float:
     """The longest that a line was well while a call waited."""
     draw, worst = random.Random(seed), 0.0  # noqa: S311 - a seed
     well: dict[Path, float] = {1: 0.0, 2: 0.0}
@@ -127,7 +127,7 @@ def longest(world: World, seed: int, seconds: float = 1_800) -> float:
 def test_a_call_leaves_soon_after_a_line_is_well_unless_the_first_is_given_up(
     *, trusting: bool
 ) -> None:
-    worlds = [weather(seed) for seed in range(40)]
+    worlds = [weather(seed) for seed in range(20)]
     for world in worlds:
         world.trusting = trusting
 
