@@ -69,9 +69,14 @@ class Bluez:
         self.objects = Objects(self._send)
         self._scan = Scan(objects=self.objects, faults=self.faults, adapter=self.adapter)
         self._monitors = Monitors(version=bluez, call=self._call, spawn=self._spawn)
-        self._agents = Agents(objects=self.objects, pace=pace)
+        self._agents = Agents(
+            objects=self.objects,
+            pace=pace,
+            call=self._call,
+            peripheral=lambda path: self._devices.peripherals[path],
+        )
         self._gatt = Gatt(
-            objects=self.objects, faults=self.faults, pace=pace, bond=self._agents.bond
+            objects=self.objects, faults=self.faults, pace=pace, encrypt=self._agents.encrypt
         )
         self._devices = Devices(
             objects=self.objects,
@@ -81,6 +86,7 @@ class Bluez:
             central=self,
             resolved=self._gatt.show,
             unlinked=self._gatt.unlink,
+            bonds=self._agents,
         )
         self._methods = self._all_methods()
 
@@ -108,6 +114,7 @@ class Bluez:
         """Leave the bus; devices and links are forgotten, peripherals stay within range."""
         bus, self._bus = self._bus, None
         self._forget_all()
+        self._agents.reset()
         self.objects.clear()
         for task in tuple(self._tasks):
             task.cancel()
@@ -212,7 +219,7 @@ class Bluez:
     async def _answer(self, call: Message, working: Coroutine[Any, Any, Message]) -> None:
         reply = Message.new_error(call, "org.bluez.Error.Failed", "the emulated BlueZ has failed")
         try:
-            if self.faults.hangs:
+            if self.faults.hangs or call.member in self.faults.hung:
                 await asyncio.Event().wait()
             self._check_object(call)
             reply = await working

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dbus_fast import Message, Variant
 
@@ -11,6 +12,18 @@ from deploy.world.bluez_objects import ADAPTER, DEVICE, NO, YES, Methods, Object
 from deploy.world.peripheral import Advertisement, Central, Peripheral, long_uuid
 
 _DATA = ("ManufacturerData", "ServiceData")
+
+
+class Bonds(Protocol):
+    """The keys that are kept of devices, by object path."""
+
+    def is_bonded(self, path: str) -> bool:
+        """Whether there are any."""
+        ...
+
+    def unbond(self, path: str) -> None:
+        """Throw them away."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +39,7 @@ class Devices:
     """Shows the GATT objects of a device, just before ServicesResolved."""
     unlinked: Callable[[str], None]
     """Ends the notifications of a device whose link is gone."""
+    bonds: Bonds
     peripherals: dict[str, Peripheral] = field(default_factory=dict[str, Peripheral])
     _forgetting: dict[str, asyncio.TimerHandle] = field(
         default_factory=dict[str, asyncio.TimerHandle]
@@ -153,6 +167,7 @@ class Devices:
         if not self.objects.has(path, DEVICE):
             raise refused("DoesNotExist", "Does Not Exist")
         self.forget(path)
+        self.bonds.unbond(path)
         return done(call)
 
     def _known(self, call: Message) -> str:
@@ -168,12 +183,14 @@ class Devices:
 
     def _fresh(self, peripheral: Peripheral, said: Advertisement) -> dict[str, Variant]:
         alias = said.name or peripheral.address.replace(":", "-")
+        bonded = YES if self.bonds.is_bonded(self.path(peripheral)) else NO
         return {
             "Address": Variant("s", peripheral.address),
             "AddressType": Variant("s", peripheral.address_type),
             "Alias": Variant("s", alias),
             "Adapter": Variant("o", self.adapter),
-            **dict.fromkeys(("Paired", "Bonded", "Trusted", "Blocked", "LegacyPairing"), NO),
+            **dict.fromkeys(("Trusted", "Blocked", "LegacyPairing"), NO),
+            **dict.fromkeys(("Paired", "Bonded"), bonded),
             **dict.fromkeys(("Connected", "ServicesResolved"), NO),
             **_told(said, {}),
             "RSSI": Variant("n", peripheral.rssi),

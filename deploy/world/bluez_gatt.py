@@ -81,8 +81,8 @@ class Gatt:
     objects: Objects
     faults: Faults
     pace: Pace
-    bond: Callable[[str], Awaitable[None]]
-    """Makes sure that the link to this device is encrypted."""
+    encrypt: Callable[[str], Awaitable[None]]
+    """Makes sure that the link to this device is encrypted, or raises BlueZ's refusal."""
     _shown: dict[str, _Shown] = field(default_factory=dict[str, _Shown])
 
     def methods(self) -> Methods:
@@ -138,8 +138,6 @@ class Gatt:
 
     async def _read(self, call: Message) -> Message:
         shown = await self._reached(call, "read", "Read not permitted")
-        if shown.characteristic.encrypted:
-            await self.bond(shown.device)
         with _att_errors():
             value = shown.characteristic.read()
         self._tell_value(shown.path, value)
@@ -161,11 +159,16 @@ class Gatt:
             raise busy()
         if flag not in shown.characteristic.flags:
             raise refused("NotPermitted", refusal)
+        if shown.characteristic.encrypted:
+            await self.encrypt(shown.device)
         self._linked(call)
         return shown
 
     async def _start_notify(self, call: Message) -> Message:
         shown = self._notifying(call)
+        if shown.characteristic.encrypted:
+            await self.encrypt(shown.device)
+            self._linked(call)
         shown.clients.add(call.sender or "")
         self._begin(shown)
         return done(call)

@@ -65,7 +65,7 @@ class Characteristic:
     subscribed: Callable[[], None] | None = None
     """Told when a central has enabled notifications or indications."""
     encrypted: bool = False
-    """Readable only over a bonded link."""
+    """Read, written and subscribed to only over a bonded link."""
     listeners: list[Callable[[bytes], None]] = field(default_factory=list[Callable[[bytes], None]])
 
     def read(self) -> bytes:
@@ -129,6 +129,11 @@ class Peripheral:
         self.services = tuple(services)
         self.centrals: list[Central] = []
         self.connected_to: list[Central] = []
+        self.pairable = True
+        """Whether it lets itself be paired now; many devices need a button pressed for it."""
+        self.has_keys = False
+        """Whether it has the keys of a bond; False again is a device that forgot us."""
+        self.pairings = 0
         self._dead = False
 
     @property

@@ -10,7 +10,7 @@ from bleak.args.bluez import BlueZNotifyArgs
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakDBusError, BleakGATTProtocolError
 from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
-from dbus_fast import Message
+from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
 from deploy.runtime.services import PrivateBus
@@ -257,12 +257,43 @@ async def test_an_encrypted_value_needs_an_agent_and_hangs_without(
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.read_gatt_char("2a19"), timeout=0.2)
         agent = await MessageBus(bus_address=radio.address).connect()
+        agent.add_message_handler(let_pair)
         await agent.call(register_agent())
         assert await client.read_gatt_char("2a19") == b"\x55"
         agent.disconnect()
 
     async with connection(thermometer) as client:
         assert await client.read_gatt_char("2a19") == b"\x55"
+
+
+async def test_a_device_that_has_forgotten_us_refuses_what_is_encrypted(
+    bluez: Bluez, radio: PrivateBus
+) -> None:
+    thermometer = Thermometer(encrypted=True)
+    bluez.add(thermometer)
+    agent = await MessageBus(bus_address=radio.address).connect()
+    agent.add_message_handler(let_pair)
+    await agent.call(register_agent())
+
+    async with connection(thermometer) as client:
+        await client.pair()
+        assert await client.read_gatt_char("2a19") == b"\x55"
+    thermometer.has_keys = False
+    async with connection(thermometer) as client:
+        with pytest.raises(BleakDBusError, match="Not paired"):
+            await client.read_gatt_char("2a19")
+        await client.unpair()
+    async with connection(thermometer) as client:
+        await client.pair()
+        assert await client.read_gatt_char("2a19") == b"\x55"
+    agent.disconnect()
+    assert thermometer.pairings == 2
+
+
+def let_pair(call: Message) -> Message | None:
+    if call.message_type is MessageType.METHOD_CALL and call.member == "RequestAuthorization":
+        return Message.new_method_return(call)
+    return None
 
 
 def register_agent() -> Message:
