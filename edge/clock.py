@@ -116,16 +116,17 @@ class Steps:
         self._was_sure = clock.synchronised()
 
     def look(self) -> tuple[float, bool] | None:
-        """By how many seconds since the last look, and whether it was never right before.
+        """By how many seconds since the last look, and whether it is right for the first time.
 
         None where it was not set. A driven clock is set all the time, which says nothing.
         """
         before, self._apart = self._apart, self._difference()
-        was_sure, self._was_sure = self._was_sure, self._was_sure or self._clock.synchronised()
+        first = self._clock.synchronised() and not self._was_sure
+        self._was_sure |= first
         moved = self._apart - before
-        if self._clock.driven or abs(moved) <= STEP:
+        if self._clock.driven or not (first or abs(moved) > STEP):
             return None
-        return moved, not was_sure
+        return moved, first
 
     def _difference(self) -> float:
         return self._clock.now_ms() / 1_000 - self._clock.uptime()

@@ -20,6 +20,18 @@ def test_a_clock_that_was_set_is_noticed_with_how_far_and_whether_it_was_ever_ri
     assert back == (-259_200, False)
 
 
+def test_a_clock_that_proves_to_have_been_right_is_told_of_once() -> None:
+    clock = HandClock(sure=False)
+    steps = Steps(clock)
+
+    looks = list[object]()
+    for sure in (False, True, True, False, True):
+        clock.ms, clock.running, clock.sure = clock.ms + 5_000, clock.running + 5, sure
+        looks.append(steps.look())
+
+    assert looks == [None, (0, True), None, None, None]
+
+
 def test_a_clock_that_is_slewed_and_one_that_is_driven_are_not_set() -> None:
     slewed, driven = HandClock(), HandClock(driven=True)
     looks = [Steps(slewed), Steps(driven)]
