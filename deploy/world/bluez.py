@@ -69,14 +69,14 @@ class Bluez:
         self.objects = Objects(self._send)
         self._scan = Scan(objects=self.objects, faults=self.faults, adapter=self.adapter)
         self._monitors = Monitors(version=bluez, call=self._call, spawn=self._spawn)
-        self._agents = Agents(
+        self.agents = Agents(
             objects=self.objects,
             pace=pace,
             call=self._call,
             peripheral=lambda path: self._devices.peripherals[path],
         )
         self._gatt = Gatt(
-            objects=self.objects, faults=self.faults, pace=pace, encrypt=self._agents.encrypt
+            objects=self.objects, faults=self.faults, pace=pace, encrypt=self.agents.encrypt
         )
         self._devices = Devices(
             objects=self.objects,
@@ -86,7 +86,7 @@ class Bluez:
             central=self,
             resolved=self._gatt.show,
             unlinked=self._gatt.unlink,
-            bonds=self._agents,
+            bonds=self.agents,
         )
         self._methods = self._all_methods()
 
@@ -114,7 +114,7 @@ class Bluez:
         """Leave the bus; devices and links are forgotten, peripherals stay within range."""
         bus, self._bus = self._bus, None
         self._forget_all()
-        self._agents.reset()
+        self.agents.reset()
         self.objects.clear()
         for task in tuple(self._tasks):
             task.cancel()
@@ -190,7 +190,7 @@ class Bluez:
         self.objects.add(self.adapter, managers)
 
     def _all_methods(self) -> Methods:
-        parts = (self._scan, self._devices, self._gatt, self._agents)
+        parts = (self._scan, self._devices, self._gatt, self.agents)
         methods = {key: method for part in parts for key, method in part.methods().items()}
         if self._experimental:
             methods |= self._monitors.methods()
@@ -205,7 +205,7 @@ class Bluez:
         if message.message_type is MessageType.METHOD_CALL:
             return self._handle_call(message)
         if message.member == "NameOwnerChanged" and not message.body[2]:
-            for part in (self._scan, self._monitors, self._gatt, self._agents):
+            for part in (self._scan, self._monitors, self._gatt, self.agents):
                 part.forget_client(message.body[0])
         return False
 
