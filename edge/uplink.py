@@ -16,14 +16,15 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import ClassVar
 
 from adapters.frame import LANES, Batch, Lane, encode_spooled
 from edge.clock import Clock, state
 from edge.floor import Floor
 from edge.heartbeat import EVERY, Heartbeat
-from edge.lanes import PACES, SECOND, Sender, Sent
+from edge.lanes import PACES, SECOND, Pace, Sender, Sent
 from edge.line import Line, Link, LinkLost, TakenOver
 from edge.path import Path, Way, head
 from edge.receipt import BadReceipt, read_receipt
@@ -51,6 +52,9 @@ class Uplink:
 
     `way` says when `path` may be opened; the second one is for the urgent lane alone.
     """
+
+    paces: ClassVar[Mapping[Lane, Pace]] = PACES
+    """How it sends on the first path."""
 
     def __init__(
         self,
@@ -80,7 +84,7 @@ class Uplink:
         self._way = way or Way()
         self._path: Path = path
         lanes: Sequence[Lane] = LANES if path == 1 else ("urgent",)
-        paces = PACES if path == 1 else SECOND
+        paces = self.paces if path == 1 else SECOND
         self._senders: dict[Lane, Sender] = {lane: Sender(lane, paces[lane]) for lane in lanes}
         self._unacknowledged: dict[int, Sent] = {}
         self._line: Line | None = None
