@@ -37,7 +37,7 @@ _SET_CLOCK: Mapping[str, Any] = {"uuid": "2a2b", "form": "current_time"}
 def _sends(measurement: str, *, bonded: bool = True) -> Mapping[str, Any]:
     """For a device that sends what it keeps as soon as somebody subscribes.
 
-    It is done when it has been quiet for five seconds; a measurement may be under way for a minute.
+    It is done after three quiet seconds; a measurement may be under way for a minute.
     """
     return {
         "when": "advertised",
@@ -45,7 +45,7 @@ def _sends(measurement: str, *, bonded: bool = True) -> Mapping[str, Any]:
         "subscribe": [measurement],
         "read": [battery.LEVEL],
         "listen_seconds": 60,
-        "quiet_seconds": 5,
+        "quiet_seconds": 3,
         "set_clock": _SET_CLOCK,
         "pair": bonded,
     }

@@ -32,6 +32,8 @@ async def attach(db: Connection, harvest: "Harvest") -> None:
 class Harvest(Gathered):
     """What one transaction stores of some batches, worked out under the lock of their streams."""
 
+    reader = Reader
+
     def __init__(self, picture: Picture, now_ms: int, *, driven: bool) -> None:
         super().__init__()
         self._picture = picture
@@ -59,7 +61,7 @@ class Harvest(Gathered):
         for part in gone:
             add(stream.gone, part)
         self.messages.append((self._now, stream.id, number, arrival.payload))
-        worker = Reader(self, arrival, edge, number, self._now_ms, driven=self._driven)
+        worker = self.reader(self, arrival, edge, number, self._now_ms, driven=self._driven)
         for part in new:
             self._pending(stream, part, number, worker.frames(part, self._picture))
         for part in gone:
