@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import queue
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from deploy.runtime.broker import Broker
 from deploy.world.bluez import Bluez
+from edge.clock import clock_from
 from edge.command import MOST, REMEMBERED, Commands, answer
 from edge.discovery import Sighting
 from edge.spool import Spool
@@ -22,6 +24,8 @@ from tests.deploy.mqtt import Client, connected
 from tests.edge.cable import Cable
 from tests.edge.frames import HandClock
 from tests.edge.hearing import Kept, a_reader, config, device, sensor
+from tests.edge.test_main import running as agent
+from tests.edge.test_main import to
 from tests.edge.uplinks import BOX, by, running, sending
 
 MOTION, NEIGHBOUR = "A4:C1:38:00:00:01", "A4:C1:38:FF:FF:FF"
@@ -198,13 +202,13 @@ async def test_the_air_is_told_over_the_line_though_it_breaks_meanwhile_and_noth
     kept = Kept()
     reader = a_reader(kept)
     reader.follow(config(device(MOTION)))
-    told: list[bytes] = []
+    taken: list[bytes] = []
 
     async def discover(seconds: float) -> Sequence[Sighting]:
         return await reader.discover(seconds / 10)
 
     def commanded(said: bytes) -> None:
-        told.append(said)
+        taken.append(said)
         commands.take(said)
 
     with connected(broker.gateway_port, "gateway-config", GATEWAY_PASSWORD) as gateway:
@@ -217,7 +221,7 @@ async def test_the_air_is_told_over_the_line_though_it_breaks_meanwhile_and_noth
                     said = command(clock)
                     await asyncio.to_thread(gateway.publish, COMMAND, said)
                     async with asyncio.timeout(5):
-                        while not told:  # noqa: ASYNC110 - knows no event
+                        while not taken:  # noqa: ASYNC110 - knows no event
                             await asyncio.sleep(0.02)
                     cable.cut()
                     neighbour.advertise(manufacturer_data={0x004C: b"here"})
@@ -230,6 +234,45 @@ async def test_the_air_is_told_over_the_line_though_it_breaks_meanwhile_and_noth
     assert found["id"] == json.loads(said)["id"]
     assert [one["address"] for one in found["found"]] == [NEIGHBOUR]
     assert kept.frames == []
+
+
+def told(gateway: Client, asked: bytes) -> dict[str, Any]:
+    """The agent's answer; it is asked again as the gateway does, for it may not be there yet."""
+    for _ in range(100):
+        gateway.publish(COMMAND, asked)
+        with suppress(queue.Empty):
+            return json.loads(gateway.heard.get(timeout=0.15)[1])
+    pytest.fail("no answer")
+
+
+async def test_the_agent_itself_answers_and_has_no_other_command(
+    broker: Broker, tmp_path: Path
+) -> None:
+    wall = HandClock(ms=clock_from("wall").now_ms())
+    with connected(broker.gateway_port, "gateway-config", GATEWAY_PASSWORD) as gateway:
+        gateway.subscribe("edges/+/reply")
+        async with agent(tmp_path, EDGE_RADIO="no", **to(broker, BOX)):
+            without = await asyncio.to_thread(told, gateway, command(wall))
+            unknown = await asyncio.to_thread(told, gateway, command(wall, do="reboot"))
+
+    assert (without["error"], unknown["error"]) == ("no_radio", "unknown_command")
+
+
+@pytest.mark.long
+async def test_the_agent_itself_tells_what_is_in_the_air(
+    broker: Broker, bluez: Bluez, tmp_path: Path
+) -> None:
+    neighbour, wall = sensor(NEIGHBOUR), HandClock(ms=clock_from("wall").now_ms())
+    bluez.add(neighbour)
+    with connected(broker.gateway_port, "gateway-config", GATEWAY_PASSWORD) as gateway:
+        gateway.subscribe("edges/+/reply")
+        async with agent(tmp_path, **to(broker, BOX)):
+            answered = asyncio.create_task(asyncio.to_thread(told, gateway, command(wall)))
+            while not answered.done():
+                neighbour.advertise(manufacturer_data={0x004C: b"here"})
+                await asyncio.sleep(0.2)
+
+    assert [one["address"] for one in (await answered)["found"]] == [NEIGHBOUR]
 
 
 async def test_a_discovery_that_is_given_up_frees_the_box(clock: HandClock) -> None:
