@@ -37,10 +37,10 @@ CHECKS = (
 """What is looked at before the tests run; the settings stand in pyproject.toml."""
 
 WHOLE = (
-    ("tests", ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"), "not alone"),
+    ("tests", ("pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"), "not alone"),
     ("tests that measure time", ("pytest",), "alone"),
 )
-"""How the whole suite runs: most tests wait more than they work, so two files go at a time."""
+"""How the whole suite runs: most tests wait more than they work, so three files go at a time."""
 
 _BY_SIGNAL = 128
 """Added to a signal's number, it is the exit code of what that signal has ended, as in a shell."""
