@@ -17,7 +17,7 @@ COLUMNS = ("timestamp", "home_id", "sensor_id", "kind", "value")
 CARRIED = ("motion", "door", "contact", "body_temperature", "skin_temperature")
 """Kinds for which there is a device whose frames an adapter reads."""
 NOT_YET = ("bp_systolic", "bp_diastolic", "heart_rate", "body_weight", "muscle_mass", "body_water")
-"""Kinds that a cuff or a scale keeps and gives when it is asked (`vitals`): counted, not replayed."""
+"""Kinds that cuffs and scales keep until they are asked (`vitals`): counted, not replayed."""
 
 _MILLISECONDS = 1000
 

@@ -1,12 +1,13 @@
 """Two hundred records of four health devices, downloaded over and over, are stored once each."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 import pytest
 
 from adapters.frame import Frame
 from adapters.observation import Kind, Observation
-from deploy.runtime.services import OneDatabase
+from deploy.runtime.services import Database, OneDatabase
 from gateway.ingest import times
 from gateway.ingest.dated import Dated, checksum
 from gateway.ingest.harvest import Harvest
@@ -14,6 +15,7 @@ from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.reading import Reader
 from gateway.store.frames import Record
 from gateway.store.known import Device
+from tests.conftest import TEMPLATE
 from tests.diaries import FLAGS, Expected, pressures, spot_checks, sugars, weights
 from tests.frames import BUTTON, DISPENSER, DOOR, batch, frame
 from tests.gateway.ingest_home import Parts, delivery, parts
@@ -22,9 +24,17 @@ CUFF, OXIMETER, SCALE_AND_METER = BUTTON, DISPENSER, DOOR
 """The home's devices; what an address is said to be matters to nobody here."""
 
 
+@pytest.fixture(scope="module")
+def emptied(database: Database) -> Iterator[OneDatabase]:
+    """One database for all of these; `parts` empties it."""
+    made = database.create(f"test_{secrets.token_hex(6)}", template=TEMPLATE)
+    yield made
+    database.drop(made.name)
+
+
 @pytest.fixture
-async def home(fresh_database: OneDatabase) -> AsyncIterator[Parts]:
-    async with parts(fresh_database, boxes=2) as opened:
+async def home(emptied: OneDatabase) -> AsyncIterator[Parts]:
+    async with parts(emptied, boxes=2) as opened:
         yield opened
 
 
