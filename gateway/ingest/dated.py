@@ -28,6 +28,7 @@ OTHERWISE = ZoneInfo("Europe/Copenhagen")
 _NO_NUMBER = 1 << 62
 """From here on the numbers in `device_record` are checksums, of records that have no number."""
 _UNSET = "0000"
+_NO_YEAR = 2100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +52,23 @@ def dated(details: Mapping[str, str], zone: str | None) -> Dated | None:
     if details.get(FLAG) == NOT_SET or text.startswith(_UNSET):
         return Dated(flag=NOT_SET)
     try:
-        shown = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        said = datetime.fromisoformat(text)
     except ValueError:
         return Dated(flag=NOT_SET if "-00" in text else INVALID)
-    said = round(shown.timestamp()) * 1_000
-    if said < times.EARLIEST:
-        return Dated(flag=NOT_SET)
-    return Dated(shown=said, at=moment(said, zone))
+    if said.year >= _NO_YEAR:
+        return Dated(flag=INVALID)
+    if said.tzinfo is not None:
+        shown = at = times.milliseconds(said)
+    else:
+        shown = times.milliseconds(said.replace(tzinfo=UTC))
+        at = moment(shown, zone)
+    return Dated(flag=NOT_SET) if shown < times.EARLIEST else Dated(shown=shown, at=at)
 
 
 def moment(shown: int, zone: str | None) -> int:
     """The moment of a local time, both in milliseconds; `shown` as if it were UTC."""
     local = times.moment(shown).replace(tzinfo=_zone(zone), fold=0)
-    return round(local.astimezone(UTC).timestamp() * 1_000)
+    return times.milliseconds(local)
 
 
 def checksum(uuid: str, value: bytes) -> int:

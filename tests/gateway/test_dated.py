@@ -81,6 +81,7 @@ async def details(home: Parts, kind: Kind) -> dict[str, str]:
         ("2026-07-01T07:30:05", "Europe/London", "2026-07-01T06:30:05Z"),
         ("2026-07-01T07:30:05", None, "2026-07-01T05:30:05Z"),
         ("2026-07-01T07:30:05", "Europe/Nowhere", "2026-07-01T05:30:05Z"),
+        ("2026-07-01T07:30:05-04:00", "Europe/Copenhagen", "2026-07-01T11:30:05Z"),
         # the clocks go back at 3: 02:30 comes twice, and the first is meant
         ("2026-10-25T02:30:00", "Europe/Copenhagen", "2026-10-25T00:30:00Z"),
         # the clocks go forward at 2: a device that shows 02:30 was not put forward yet
@@ -105,6 +106,8 @@ def test_local_time_is_a_moment_by_the_zone_of_the_home(
         ({"timestamp": "2026-00-00T00:00:00"}, "not_set"),
         ({"timestamp": "2000-01-01T00:00:12"}, "not_set"),
         ({"timestamp": "2026-03-01T07:30:05", "clock": "not_set"}, "not_set"),
+        ({"timestamp": "9999-12-31T23:59:59"}, "invalid"),
+        ({"timestamp": "65535-01-01T00:00:00"}, "invalid"),
         ({"timestamp": "2026-13-01T07:30:05"}, "invalid"),
         ({"timestamp": "2026-02-30T07:30:05"}, "invalid"),
         ({"timestamp": "2026-03-01T25:30:05"}, "invalid"),
