@@ -1,4 +1,4 @@
-"""One visit to one device by its hearing plan: subscribe, write, read, listen, leave."""
+"""One visit to one device by its hearing plan: what is done, in which order, and what is kept."""
 
 import asyncio
 import logging
@@ -6,36 +6,52 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from adapters.frame import Frame
-from edge.air import full
+from edge import device_clock
 from edge.clock import Clock
-from edge.config import AfterLast, Plan, Write
+from edge.config import ZONE, AfterLast, Plan, Racp, SetClock, Write
+from edge.event import Say
+from edge.racp import ABORT, DownloadFailed, Stored, answer
 from edge.records import Download, Record
 
 STEP = 15.0
 """Seconds for one step. BlueZ lets a read that needs pairing hang for ever."""
 QUIET = 2.0
 """Seconds to listen on after the end of the stored records, for what follows at once."""
+GATHERED = 25
+"""Stored records that are kept together: one write for all, and so many asked for again after a
+power cut."""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
 class VisitFailed(Exception):
-    """The device went away or did not answer in time. Visited again later."""
+    """The device went away, refused or did not answer in time. Visited again later."""
+
+
+class KeysRefused(VisitFailed):
+    """The device does not know the keys of our bond, or has none of ours."""
 
 
 class Client(Protocol):
-    """The part of bleak's client that a visit needs."""
+    """The link that a visit needs; every method raises VisitFailed and may hang for ever.
 
-    async def start_notify(
-        self, uuid: str, callback: Callable[[object, bytearray], None]
+    `path` is the device's object at BlueZ, which keeps the bonds.
+    """
+
+    @property
+    def path(self) -> str: ...
+    async def is_bonded(self) -> bool: ...
+    async def pair(self) -> None: ...
+    async def subscribe(
+        self, uuid: str, told: Callable[[bytes], None], *, service: str | None = None
     ) -> None: ...
-    async def write_gatt_char(self, uuid: str, data: bytes) -> None: ...
-    async def read_gatt_char(self, uuid: str) -> bytearray: ...
+    async def write(self, uuid: str, value: bytes, *, service: str | None = None) -> None: ...
+    async def read(self, uuid: str) -> bytes: ...
 
 
 class Records(Protocol):
@@ -49,9 +65,9 @@ class Records(Protocol):
 class Visit:
     """What one visit needs and what it hears.
 
-    `keep` puts frames on disk before it returns; only then is the last record remembered, so that
-    a power cut asks the device for too many records, never for too few. A device whose numbers
-    began again is asked for all of them (`Download`).
+    `keep` takes frames over before it returns, and `records` puts them on disk with what it
+    remembers; so a power cut asks the device for too many records, never for too few. A device
+    whose numbers began again is asked for all of them (`Download`, `Stored`).
     """
 
     device: str
@@ -59,26 +75,90 @@ class Visit:
     clock: Clock
     records: Records
     keep: Callable[[Sequence[Frame]], None]
+    say: Say
+    zone: str = ZONE
     step: float = STEP
-    left: asyncio.Event = field(default_factory=asyncio.Event)
+    _left: bool = False
     _heard: list[Frame] = field(default_factory=list[Frame])
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _download: Download | None = None
+    _stored: Stored | None = None
+    _answers: list[int] = field(default_factory=list[int])
+
+    def leave(self) -> None:
+        """The link has ended."""
+        self._left = True
+        self._news.set()
 
     async def run(self, client: Client) -> None:
         """Follow the plan on a connected client. Raises VisitFailed; what was heard is kept."""
+        plan = self.plan
         try:
-            for uuid in self.plan.subscribe:
-                await self._step(client.start_notify(full(uuid), self._notified(uuid)))
-            for write in self.plan.write:
+            for uuid in plan.subscribe:
+                await self._step(client.subscribe(uuid, self._notified(uuid)))
+            if plan.racp is not None:
+                await self._fetch(client, plan.racp)
+            for write in plan.write:
                 await self._write(client, write)
-            for uuid in self.plan.read:
-                value = await self._step(client.read_gatt_char(full(uuid)))
-                self._hear(uuid, bytes(value))
-            if self.plan.subscribe:
+            for uuid in plan.read:
+                self._hear(uuid, await self._step(client.read(uuid)))
+            if plan.subscribe:
                 await self._listen(client)
+            if plan.set_clock is not None and not self._left:
+                await self._set_clock(client, plan.set_clock)
         finally:
             self._keep()
+
+    # -- stored records by their control point
+
+    async def _fetch(self, client: Client, plan: Racp) -> None:
+        """All records that are not here yet. Raises VisitFailed; what did come is kept."""
+        self._stored = Stored(plan, self.records.recall(self._racp_note))
+        for uuid in plan.records:
+            told = self._notified(uuid)
+            await self._step(client.subscribe(uuid, told, service=plan.service))
+        await self._step(client.subscribe(plan.control, self._answered, service=plan.service))
+        try:
+            async with asyncio.timeout(plan.seconds):
+                await self._ask_until_done(client, plan, self._stored)
+        except TimeoutError as late:
+            with suppress(VisitFailed):
+                await self._ask(client, plan, ABORT)
+            raise VisitFailed("its records did not come to an end") from late
+        except DownloadFailed as failed:
+            raise VisitFailed(str(failed)) from failed
+
+    async def _ask_until_done(self, client: Client, plan: Racp, stored: Stored) -> None:
+        """Raises TimeoutError when the device falls silent."""
+        more = True
+        while more:
+            self._answers.clear()
+            await self._ask(client, plan, stored.question())
+            while not self._answers:
+                if self._left:
+                    raise VisitFailed("it left amid its records")
+                async with asyncio.timeout(plan.quiet_seconds):
+                    await self._news.wait()
+                self._news.clear()
+                if len(self._heard) >= GATHERED:
+                    self._keep()
+            self._keep()
+            more = stored.ended(self._answers[0])
+        self._keep()
+
+    async def _ask(self, client: Client, plan: Racp, command: bytes) -> None:
+        await self._step(client.write(plan.control, command, service=plan.service))
+
+    def _answered(self, value: bytes) -> None:
+        if (code := answer(value)) is not None:
+            self._answers.append(code)
+            self._news.set()
+
+    @property
+    def _racp_note(self) -> str:
+        return f"racp {self.device}"
+
+    # -- values that are written, and the records that they ask for
 
     async def _write(self, client: Client, write: Write) -> None:
         value = write.value
@@ -90,14 +170,15 @@ class Visit:
             self._download = self._download or Download(last=self._remembered())
             at, first = write.after_last.offset, struct.pack("<I", self._download.first)
             value = value[:at] + first + value[at + 4 :]
-        await self._step(client.write_gatt_char(full(write.uuid), value))
+        await self._step(client.write(write.uuid, value))
 
     async def _listen(self, client: Client) -> None:
         """Until the plan's time is over, the records are at their end, or the device leaves."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self.plan.listen_seconds
-        while not self.left.is_set() and loop.time() < until:
-            self._keep()
+        while not self._left and loop.time() < until:
+            if self._keep() and self.plan.quiet_seconds:
+                until = min(until, loop.time() + self.plan.quiet_seconds)
             if self._download is not None and self._download.began_again:
                 await self._ask_for_all(client, self._download)
                 until = loop.time() + self.plan.listen_seconds
@@ -115,6 +196,38 @@ class Visit:
             if write.after_last is not None:
                 await self._write(client, write)
 
+    # -- the device's clock
+
+    async def _set_clock(self, client: Client, how: SetClock) -> None:
+        """Only by a time that is right, and if it matters. A device may refuse: that is no loss."""
+        if not self.clock.synchronised():
+            return
+        try:
+            shown = await self._shown(client, how)
+            now = device_clock.local(self.clock.now(), self.zone)
+            ahead = device_clock.ahead(shown, now)
+            if ahead is not None and abs(ahead) <= device_clock.TOLERATED:
+                return
+            await self._step(client.write(how.uuid, device_clock.written(how.form, now)))
+        except KeysRefused:
+            raise
+        except (VisitFailed, OSError, LookupError, ValueError) as fault:
+            _log.info("%s: its clock was not set: %s", self.device, fault)
+            return
+        seconds = None if ahead is None else round(ahead)
+        self.say("device.clock_set", device=self.device, ahead_seconds=seconds)
+
+    async def _shown(self, client: Client, how: SetClock) -> bytes:
+        """What the device's clock shows; nothing where it can only be written."""
+        try:
+            return await self._step(client.read(how.uuid))
+        except KeysRefused:
+            raise
+        except VisitFailed:
+            return b""
+
+    # -- hearing and keeping
+
     async def _step(self, step: Awaitable[_T]) -> _T:
         try:
             async with asyncio.timeout(self.step):
@@ -122,8 +235,8 @@ class Visit:
         except TimeoutError as error:
             raise VisitFailed(f"no answer for {self.step:.0f} s") from error
 
-    def _notified(self, uuid: str) -> Callable[[object, bytearray], None]:
-        return lambda _, value: self._hear(uuid, bytes(value))
+    def _notified(self, uuid: str) -> Callable[[bytes], None]:
+        return lambda value: self._hear(uuid, value)
 
     def _hear(self, uuid: str, value: bytes) -> None:
         self._heard.append(
@@ -139,18 +252,30 @@ class Visit:
         )
         self._news.set()
 
-    def _keep(self) -> None:
-        """Keep what was heard; then, and not before, remember how far the records are here."""
+    def _keep(self) -> bool:
+        """Keep what was heard; then, and not before, remember how far the records are here.
+
+        Whether anything was heard from the device by itself.
+        """
         heard, self._heard = self._heard, []
-        before = self._download and self._download.last
+        last, note = self._download and self._download.last, self._stored and self._stored.note()
         news = [frame for frame in heard if self._is_news(frame)]
         if news:
             self.keep(news)
-        last = self._download and self._download.last
-        if last is not None and last != before:
-            self.records.remember(f"record {self.device}", last.note())
+        told = any(frame.uuid in self.plan.subscribe for frame in heard)
+        if self._stored is not None and self._stored.note() != note:
+            self.records.remember(self._racp_note, self._stored.note())
+        elif self._download is not None and self._download.last not in (None, last):
+            self.records.remember(f"record {self.device}", self._download.last.note())
+        elif told and self.plan.quiet_seconds:
+            # such a device has forgotten what it told, so it must not be in memory only
+            self.records.remember(f"told {self.device}", str(heard[-1].at))
+        return told
 
     def _is_news(self, frame: Frame) -> bool:
+        racp = self.plan.racp
+        if self._stored is not None and racp is not None and frame.uuid in racp.records:
+            return self._stored.take(frame.uuid or "", frame.value)
         number = _number(frame, self._record_place(), self.plan)
         if number is None or self._download is None:
             return True
@@ -164,16 +289,14 @@ class Visit:
 
 
 def device_time(form: str, now: datetime) -> bytes:
-    """The time as a device takes it.
+    """The time as a device takes it whose plan writes it among its values.
 
     `unix32le`: seconds since 1970, unsigned 32-bit little-endian. `current_time`: the ten bytes
-    of Current Time (0x2A2B, Bluetooth SIG GATT Specification Supplement), in UTC.
+    of Current Time, in UTC.
     """
     if form == "unix32le":
         return struct.pack("<I", int(now.timestamp()))
-    second = (now.hour, now.minute, now.second, now.isoweekday())
-    parts = (now.year, now.month, now.day, *second, now.microsecond * 256 // 1_000_000, 0)
-    return struct.pack("<H8B", *parts)
+    return device_clock.written("current_time", now.astimezone(UTC))
 
 
 def _number(frame: Frame, place: AfterLast | None, plan: Plan) -> int | None:

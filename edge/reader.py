@@ -6,16 +6,15 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
-from bleak import BleakClient, BleakScanner
+from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
     BleakBluetoothNotAvailableReason,
     BleakDBusError,
-    BleakError,
 )
-from bleak_retry_connector import close_stale_connections_by_address, establish_connection
+from bleak_retry_connector import close_stale_connections_by_address
 
 from adapters.frame import LANES, Frame, Lane
 from edge.air import Air, frame
@@ -29,6 +28,7 @@ from edge.event import Say, say_nothing
 from edge.heartbeat import Mode
 from edge.heartbeat import Reader as State
 from edge.ladder import Trouble
+from edge.link import FAULTS, link
 from edge.mode import TRIAL, Probe, Verdict, patterns
 from edge.silence import Change, Silence
 from edge.strangers import Strangers
@@ -46,8 +46,6 @@ LONGEST_PAUSE = 300.0
 
 _AWAY = ("ServiceUnknown", "NameHasNoOwner")
 _log = logging.getLogger(__name__)
-_FAULTS = (BleakError, OSError, EOFError, TimeoutError, AttributeError, KeyError)
-"""What bleak and D-Bus raise when the daemon or the adapter goes away in the middle."""
 
 
 class Reader:
@@ -83,6 +81,7 @@ class Reader:
         self._silence = silence
         self._first = first
         self._looking = looking
+        self._step = step
         self._trial = trial
         self._tried: set[str] | None = None
         self._unsettled = True
@@ -105,7 +104,7 @@ class Reader:
         self._heard = asyncio.Event()
         self._watchdog = Watchdog(clock=clock, notes=records, say=say, adapter=adapter)
         self._visitor = Visitor(
-            clock=clock, keep=keep, records=records, connect=self._connect, step=step
+            clock=clock, keep=keep, records=records, connect=self._connect, say=say, step=step
         )
 
     def follow(self, config: Config) -> None:
@@ -177,7 +176,7 @@ class Reader:
             await self._try("passive", 0)
             heard = await self._try("active", self._trial)
             passively = await self._try("passive", self._trial)
-        except _FAULTS:
+        except FAULTS:
             return Verdict(mode="active", why="passive_refused")
         probe = Probe(heard, passively, told_repeats=self._quiet.told_repeats)
         return probe.verdict(self._config)
@@ -206,7 +205,7 @@ class Reader:
             self._failures = 0
             self._quiet.begun(self._now())
             return await self._until_trouble(self._first * self._watchdog.ladder.patience())
-        except _FAULTS as fault:
+        except FAULTS as fault:
             _log.warning("the scan did not start: %s", fault or type(fault).__name__)
             self._failures = min(self._failures + 1, 10)
             return _why(fault)
@@ -261,11 +260,13 @@ class Reader:
             self._fresh = False
             for address, device in self._config.devices.items():
                 if device.connect is not None:
-                    await close_stale_connections_by_address(address)
+                    with suppress(*FAULTS):
+                        async with asyncio.timeout(self._step):
+                            await close_stale_connections_by_address(address)
 
     async def _stop(self, scanner: BleakScanner) -> None:
         """Stopping fails when the daemon has died or hangs; a new scan is begun all the same."""
-        with suppress(*_FAULTS):
+        with suppress(*FAULTS):
             async with asyncio.timeout(STARTING):
                 await scanner.stop()
 
@@ -355,21 +356,13 @@ class Reader:
         device = self._devices.get(address)
         if device is None:
             raise VisitFailed("it has not been heard yet")
-        try:
-            client = await establish_connection(
-                BleakClient, device, address, lambda _: left(), use_services_cache=False
-            )
+        async with link(device, left, connecting=3 * self._step, leaving=self._step) as made:
             self._linked.add(address)
             try:
-                yield cast("Client", client)
+                yield made
             finally:
                 self._linked.discard(address)
                 self._quiet.rhythm.excuse(address, self._now())
-                with suppress(*_FAULTS):
-                    async with asyncio.timeout(STARTING):
-                        await client.disconnect()
-        except _FAULTS as fault:
-            raise VisitFailed(str(fault) or type(fault).__name__) from fault
 
     def _tell(self, state: State) -> None:
         if state != self.state:

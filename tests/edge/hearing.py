@@ -33,6 +33,7 @@ class Kept:
     states: list[State] = field(default_factory=list[State])
     notes: dict[str, str] = field(default_factory=dict[str, str])
     broken: bool = False
+    clock: HandClock = field(default_factory=HandClock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def keep(self, frames: Sequence[Frame], lane: Lane) -> None:
@@ -86,7 +87,7 @@ def a_reader(
     trial: float = 0.4,
 ) -> Reader:
     return Reader(
-        clock=HandClock(),
+        clock=kept.clock,
         keep=kept.keep,
         records=kept,
         told=kept.told,
@@ -138,11 +139,17 @@ class Said:
 
 @asynccontextmanager
 async def hearing(
-    following: Config, *, silence: float = 75.0, first: float = FIRST, step: float = STEP
+    following: Config,
+    *,
+    silence: float = 75.0,
+    first: float = FIRST,
+    step: float = STEP,
+    say: Say | None = None,
+    kept: Kept | None = None,
 ) -> AsyncGenerator[Kept]:
     """A reader at work; the scan has begun."""
-    kept = Kept()
-    reader = a_reader(kept, silence=silence, first=first, step=step)
+    kept = kept or Kept()
+    reader = a_reader(kept, silence=silence, first=first, step=step, say=say)
     reader.follow(following)
     task = asyncio.create_task(reader.run())
     await asyncio.sleep(0.1)
