@@ -25,7 +25,7 @@ from edge.clock import Clock, clock_from
 from edge.config import Config, ConfigFile
 from edge.heartbeat import Heartbeat
 from edge.identity import FILE, read_identity
-from edge.spool import KEEP_DAYS, Spool
+from edge.spool import KEEP_DAYS, Spool, Terms
 from edge.status import SPOOL
 from edge.uplink import Uplink
 
@@ -62,12 +62,13 @@ class Box:
         uplink: type[Uplink] = Uplink,
         keep_days: float = KEEP_DAYS,
         reserve: int = 0,
+        terms: Terms | None = None,
     ) -> None:
         """The box's identity lies in the folder already, as joining left it."""
         identity = read_identity((folder / FILE).read_bytes())
         self.edge = identity.edge
         self.clock = clock
-        self.spool = Spool(folder / SPOOL, clock, keep_days=keep_days, reserve=reserve)
+        self.spool = Spool(folder / SPOOL, clock, keep_days=keep_days, reserve=reserve, terms=terms)
         self.told = asyncio.Event()
         """Set whenever a configuration came; whoever waits for one clears it."""
         self._config = ConfigFile(folder / "config.json")

@@ -14,6 +14,9 @@ from adapters.frame import Frame, Lane
 from deploy.world.api import Api
 from deploy.world.fleet import Box
 from deploy.world.receiver import Receiver
+from edge.care import terms
+from edge.clock import Clock
+from edge.settings import Settings
 from tests.acceptance.home import (
     Centre,
     ScriptedHome,
@@ -32,11 +35,27 @@ AWAY, CALLERS = 4, 3
 FRAMES = 11_400
 """What a box hears in thirty days, at 380 a day; every tenth is a door, which is of the lane of
 calls."""
+BUSY = 450_000
+"""The same of a busy home, at 15 000 a day."""
 DAYS = timedelta(days=30)
 BETWEEN = 0.1
 """Seconds between two presses somewhere."""
-DRAINED = 240.0
+DRAINED = 600.0
 """Seconds for all of it, on a busy machine."""
+
+
+class Furnished(Box):
+    """A box as it is delivered: its spool has a largest size, and bulk is gathered."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        super().__init__(folder, clock, terms=terms(Settings().spool_mb))
+
+
+class Tight(Box):
+    """The same in a third of the room."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        super().__init__(folder, clock, terms=terms(Settings().spool_mb / 3))
 
 
 class OneLane(Box):
@@ -60,7 +79,7 @@ async def test_calls_pass_boxes_that_were_away_for_thirty_days_and_nothing_is_lo
         await come_home(centre, homes, away, FRAMES)
         async with centre.receiver() as receiver, running(homes):
             began = time.monotonic()
-            presses = await press_while_draining(homes, away)
+            presses = await press_while_draining(homes, away, until=AWAY * FRAMES // 5)
             ended = await drained(away)
             async with centre.nurse() as nurse:
                 waits, last = await noticed(receiver, nurse, presses)
@@ -76,6 +95,52 @@ async def test_calls_pass_boxes_that_were_away_for_thirty_days_and_nothing_is_lo
         assert found.sent == frames + len(presses)
         assert len(presses) >= AWAY + CALLERS, "each home called at least once meanwhile"
         assert last < ended, "every call was with somebody before the last old frame was stored"
+
+
+@pytest.mark.long
+async def test_thirty_days_of_a_busy_home_fit_the_spool_and_are_stored_once_with_calls_first(
+    centre: Centre, tmp_path: Path
+) -> None:
+    busy = scripted_homes(centre, tmp_path, homes=1, make=Furnished, run=False)
+    async with busy as homes:
+        await come_home(centre, homes, homes, BUSY)
+        spool = homes[0].box.spool
+        spool.flush()
+        size = spool.path.stat().st_size
+        async with centre.receiver() as receiver, running(homes):
+            began = time.monotonic()
+            presses = await press_while_draining(homes, homes, until=BUSY // 5)
+            ended = await drained(homes)
+            async with centre.nurse() as nurse:
+                waits, last = await noticed(receiver, nurse, presses)
+        print(  # noqa: T201 - figures
+            f"busy: {BUSY} frames, {size / 1e6:.0f} MB, in {ended - began:.1f} s, "
+            f"{BUSY / (ended - began):.0f} a second; {len(presses)} presses meanwhile, "
+            f"p99 {percentile(waits, 99):.0f} ms"
+        )
+
+        found = await counted(centre, homes)
+        assert (found.lost, found.duplicated) == (0, 0)
+        assert found.sent == BUSY + len(presses)
+        assert size < Settings().spool_mb * 1e6
+        assert spool.cost is None, "nothing was given up"
+        assert last < ended, "every call was with somebody before the last old frame was stored"
+
+
+@pytest.mark.long
+async def test_in_a_third_of_the_room_thirty_days_of_a_busy_home_are_seen_to_be_given_up(
+    centre: Centre, tmp_path: Path
+) -> None:
+    """The saboteur: a limit that the technician set too low costs bulk, and it is counted."""
+    tight = scripted_homes(centre, tmp_path, homes=1, make=Tight, run=False)
+    async with tight as homes:
+        await come_home(centre, homes, homes, BUSY)
+        async with running(homes):
+            await drained(homes)
+
+        found = await counted(centre, homes)
+        assert found.sent < BUSY
+        assert homes[0].box.spool.cost is not None
 
 
 async def test_with_one_lane_a_call_waits_until_the_box_has_drained(
@@ -129,16 +194,16 @@ def long_ago(home: ScriptedHome, frames: int) -> Sequence[Frame]:
 
 
 async def press_while_draining(
-    homes: Sequence[ScriptedHome], away: Sequence[ScriptedHome]
+    homes: Sequence[ScriptedHome], away: Sequence[ScriptedHome], *, until: int
 ) -> list[Press]:
-    """A press here and there, the boxes that drain among them, until a fifth is left."""
+    """A press here and there, the boxes that drain among them, until so few frames are left."""
     presses: list[Press] = []
     for number in count():
         home = homes[number % len(homes)]
         home.press()
         presses.append(Press(home, time.monotonic()))
         await asyncio.sleep(BETWEEN)
-        if left(away) < AWAY * FRAMES / 5:
+        if left(away) < until:
             return presses
     raise AssertionError
 
