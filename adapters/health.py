@@ -2,8 +2,8 @@
 
 Source of all of them: Bluetooth SIG, GATT Specification Supplement, and the services named there.
 A device's clock is local time without a zone: it stands in `details` as `timestamp`, as the device
-said it, and who knows the home's zone makes a moment of it (`gateway.ingest.dated`). Flags are kept as
-words in the order of their bits; a bit that is reserved is kept by its number.
+said it, and who knows the home's zone makes a moment of it (`gateway.ingest.dated`). Flags are
+kept as words in the order of their bits; a bit that is reserved is kept by its number.
 """
 
 import struct
