@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from edge.bus import Refused
-from edge.connection import Client, Records, VisitFailed
+from edge.connection import Records, VisitFailed
 from edge.event import Say
 
 MOST_PAIRINGS, IN = 3, 3_600.0
@@ -18,6 +19,15 @@ _PROVED = "proved"
 _log = logging.getLogger(__name__)
 
 
+class Paired(Protocol):
+    """The part of a link that a bond needs; `path` is the device's object at BlueZ."""
+
+    @property
+    def path(self) -> str: ...
+    async def is_bonded(self) -> bool: ...
+    async def pair(self) -> None: ...
+
+
 class Bonds:
     """What is known of bonds beside BlueZ, which holds the keys and is asked at every visit."""
 
@@ -26,10 +36,11 @@ class Bonds:
         self._notes = notes
         self._say = say
         self._forget = forget
+        self._ready = ready
         self._tries: dict[str, list[float]] = {}
         self._refusals: dict[str, int] = {}
 
-    async def made(self, address: str, client: Client, now: float) -> bool:
+    async def made(self, address: str, client: Paired, now: float) -> bool:
         """Pair a connected device that is not; whether that was done. Raises VisitFailed.
 
         The bond is worth nothing before it has been seen in another connection: `proved`.
@@ -50,7 +61,7 @@ class Bonds:
             self._notes.remember(_note(address), _PROVED)
             self._say("device.bonded", device=address)
 
-    async def refused(self, address: str, client: Client) -> None:
+    async def refused(self, address: str, client: Paired) -> None:
         """The device does not take our keys: after a second time they are thrown away."""
         self._refusals[address] = self._refusals.get(address, 0) + 1
         if self._refusals[address] < REFUSALS:
@@ -68,6 +79,8 @@ class Bonds:
         self._say("device.bond_lost", device=address, why=why)
 
     def _try(self, address: str, now: float) -> None:
+        if not self._ready():
+            raise VisitFailed("BlueZ does not know our pairing agent yet")
         lately = [at for at in self._tries.get(address, ()) if now - at < IN]
         if len(lately) >= MOST_PAIRINGS:
             raise VisitFailed(f"paired {MOST_PAIRINGS} times in the last hour already")

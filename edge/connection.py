@@ -38,15 +38,8 @@ class KeysRefused(VisitFailed):
 
 
 class Client(Protocol):
-    """The link that a visit needs; every method raises VisitFailed and may hang for ever.
+    """The link that a visit needs; every method raises VisitFailed and may hang for ever."""
 
-    `path` is the device's object at BlueZ, which keeps the bonds.
-    """
-
-    @property
-    def path(self) -> str: ...
-    async def is_bonded(self) -> bool: ...
-    async def pair(self) -> None: ...
     async def subscribe(
         self, uuid: str, told: Callable[[bytes], None], *, service: str | None = None
     ) -> None: ...
@@ -175,10 +168,10 @@ class Visit:
     async def _listen(self, client: Client) -> None:
         """Until the plan's time is over, the records are at their end, or the device leaves."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.plan.listen_seconds
+        bound = until = loop.time() + self.plan.listen_seconds
         while not self._left and loop.time() < until:
             if self._keep() and self.plan.quiet_seconds:
-                until = min(until, loop.time() + self.plan.quiet_seconds)
+                until = min(bound, loop.time() + self.plan.quiet_seconds)
             if self._download is not None and self._download.began_again:
                 await self._ask_for_all(client, self._download)
                 until = loop.time() + self.plan.listen_seconds

@@ -1,4 +1,4 @@
-"""Hears advertisements and makes frames, and makes links; the one file that imports bleak."""
+"""Hears advertisements by bleak and makes frames, and hands over links to devices in the air."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from adapters.frame import LANES, Frame, Lane
 from edge.air import Air, frame
 from edge.clock import Clock
 from edge.config import Config
-from edge.connection import STEP, Client, Records, VisitFailed
+from edge.connection import STEP, Records, VisitFailed
 from edge.daemon import Loss, watch
 from edge.discovery import LONGEST, Sighting, Window
 from edge.echo import Echo
@@ -28,7 +28,7 @@ from edge.event import Say, say_nothing
 from edge.heartbeat import Mode
 from edge.heartbeat import Reader as State
 from edge.ladder import Trouble
-from edge.link import FAULTS, link
+from edge.link import FAULTS, Link, link
 from edge.mode import TRIAL, Probe, Verdict, patterns
 from edge.silence import Change, Silence
 from edge.strangers import Strangers
@@ -351,7 +351,7 @@ class Reader:
     # -- connecting
 
     @asynccontextmanager
-    async def _connect(self, address: str, left: Callable[[], None]) -> AsyncGenerator[Client]:
+    async def _connect(self, address: str, left: Callable[[], None]) -> AsyncGenerator[Link]:
         """A link to a device, by `edge.visitor.Connect`."""
         device = self._devices.get(address)
         if device is None:

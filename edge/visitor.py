@@ -8,7 +8,7 @@ from typing import Protocol
 
 from adapters.frame import Frame, Lane
 from edge.agent import Agent
-from edge.bond import Bonds
+from edge.bond import Bonds, Paired
 from edge.clock import Clock
 from edge.config import Config, Device, Plan
 from edge.connection import STEP, Client, KeysRefused, Records, Visit, VisitFailed
@@ -25,6 +25,10 @@ CANCELS = 3
 _log = logging.getLogger(__name__)
 
 
+class Link(Client, Paired, Protocol):
+    """A connected device."""
+
+
 class Connect(Protocol):
     """Makes a link to a device that is heard, and ends it whatever happens within.
 
@@ -33,7 +37,7 @@ class Connect(Protocol):
 
     def __call__(
         self, address: str, left: Callable[[], None], /
-    ) -> AbstractAsyncContextManager[Client]: ...
+    ) -> AbstractAsyncContextManager[Link]: ...
 
 
 class Visitor:
@@ -60,9 +64,10 @@ class Visitor:
         self._say = say
         self._step = step
         self._config = Config()
-        self._visits = Visits()
+        self._visits = Visits(retry=step / 3)
         self._visited: str | None = None
-        self._bonds = Bonds(records, say, forget)
+        self._agent = Agent(self._may_pair)
+        self._bonds = Bonds(records, say, forget, ready=self._agent.ready.is_set)
         self._due = asyncio.Event()
 
     def follow(self, config: Config) -> None:
@@ -79,7 +84,7 @@ class Visitor:
     async def run(self) -> None:
         """Visit until cancelled. Raises what `keep` raises."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(Agent(self._may_pair).run(), name="pairing agent")
+            group.create_task(self._agent.run(), name="pairing agent")
             group.create_task(self._visit_for_ever(), name="visits")
 
     def _may_pair(self, address: str) -> bool:
@@ -149,7 +154,7 @@ class Visitor:
             self._bonds.proved(address)
         return True
 
-    async def _paired(self, address: str, client: Client) -> bool:
+    async def _paired(self, address: str, client: Link) -> bool:
         async with asyncio.timeout(2 * self._step):
             return await self._bonds.made(address, client, _now())
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from edge.config import Config, Plan
 
-_FIRST_RETRY = 5.0
+FIRST_RETRY = 5.0
+"""Seconds; each further failure doubles them."""
 _LONGEST_RETRY = 300.0
 
 
@@ -22,7 +23,8 @@ class Visits:
     later, up to five minutes, so that one dead device does not hold the radio.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, retry: float = FIRST_RETRY) -> None:
+        self._retry = retry
         self._visits: dict[str, _Visit] = {}
         self._rested: dict[str, float] = {}
 
@@ -64,7 +66,7 @@ class Visits:
         if (visit := self._visits.get(address)) is None:
             return
         visit.failures = 0 if well else visit.failures + 1
-        pause = min(_FIRST_RETRY * 2.0 ** (visit.failures - 1), _LONGEST_RETRY)
+        pause = min(self._retry * 2.0 ** min(visit.failures - 1, 20), _LONGEST_RETRY)
         self._rested[address] = now + (visit.plan.seconds if well else pause)
         if not well or visit.plan.when == "every" or visit.due is not None:
             visit.due = self._rested[address]
