@@ -55,6 +55,12 @@ MODELS = [
     ("call_button", "Nødkaldsknap"),
     ("bthome", "BTHome (knap, dør, bevægelse)"),
     ("thermometer", "Termometer"),
+    ("blood_pressure", "Blodtryksmåler"),
+    ("pulse_oximeter", "Iltmåler på finger (pulsoximeter)"),
+    ("weight_scale", "Vægt"),
+    ("body_composition", "Vægt, der måler muskler og vand"),
+    ("glucose", "Blodsukkermåler"),
+    ("heart_rate", "Pulsmåler"),
     ("dispenser", "Medicindispenser"),
     ("", "En anden"),
 ]
