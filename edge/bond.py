@@ -31,8 +31,18 @@ class Paired(Protocol):
 class Bonds:
     """What is known of bonds beside BlueZ, which holds the keys and is asked at every visit."""
 
-    def __init__(self, notes: Records, say: Say, forget: Callable[[str], Awaitable[None]]) -> None:
-        """`forget` makes BlueZ remove a device and its keys; raises Refused."""
+    def __init__(
+        self,
+        notes: Records,
+        say: Say,
+        forget: Callable[[str], Awaitable[None]],
+        *,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`forget` makes BlueZ remove a device and its keys; raises Refused.
+
+        `ready` tells whether our agent would be asked: without one every pairing fails.
+        """
         self._notes = notes
         self._say = say
         self._forget = forget
