@@ -1,9 +1,11 @@
 """Health devices of the emulator: their bytes against the adapters, their records through bleak."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from bleak import BleakClient, BleakScanner
@@ -190,6 +192,53 @@ def test_temperature_and_heart_rate_are_read_as_they_were_measured() -> None:
     assert fever[Kind.BODY_TEMPERATURE].value == 38.25
     assert fever[Kind.BODY_TEMPERATURE].details["temperature_type"] == "mouth"
     assert values(pulse) == {Kind.HEART_RATE: 300, Kind.BEAT_INTERVAL: 0.5}
+
+
+VECTORS: dict[str, bytes] = {
+    "v0178": Pressure(systolic="NaN", diastolic="NaN", dated=False).octets(),
+    "v0180": Pressure(
+        systolic=Decimal(155),
+        diastolic=Decimal(95),
+        mean=Decimal(115),
+        pulse=Decimal(78),
+        status=CuffStatus.IRREGULAR_PULSE,
+        dated=False,
+    ).octets(),
+    "v0193": Glucose(
+        number=7,
+        at=datetime(2026, 10, 15, 7, 48),  # noqa: DTZ001 - as the meter shows it
+        concentration=Decimal("0.00118"),
+        kilograms=True,
+    ).octets(),
+    "v0196": temperature("NaN", dated=False),
+    "v0199": temperature(
+        Decimal("37.60"),
+        at=datetime(2012, 12, 5, 11, 50, 27),  # noqa: DTZ001 - as it shows it
+        place=4,
+    ),
+    "v0201": temperature(Decimal("36.4"), dated=False),
+    "v0204": heart_rate(90, intervals=(Decimal(2), Decimal(4))),
+    "v0216": SpotCheck(
+        saturation=Decimal(95),
+        pulse=Decimal(60),
+        at=datetime(2026, 11, 23, 13, 30),  # noqa: DTZ001 - as it shows it
+        status=1 << 7,
+        sensor=0,
+        amplitude=Decimal("3.7"),
+    ).octets(),
+    "v0222": Weight(
+        weight=Decimal(70),
+        at=datetime(2023, 12, 25, 14, 30, 45),  # noqa: DTZ001 - as it shows it
+    ).octets(),
+}
+"""Rows of `ble_vectors.jsonl`, made by others, and what our encoder makes of the same values."""
+
+
+def test_the_encoder_says_the_same_values_in_the_same_bytes_as_others_do(shared: Path) -> None:
+    rows = (shared / "data" / "ble_vectors.jsonl").read_text().splitlines()
+    theirs = {row["id"]: bytes.fromhex(row["payload_hex"]) for row in map(json.loads, rows)}
+
+    assert {row: theirs[row] for row in VECTORS} == VECTORS
 
 
 # ---------------------------------------------------------------- records, through bleak
