@@ -1,9 +1,10 @@
 """What health devices kept while the box was away reaches the database once, as it was measured."""
 
 import asyncio
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from deploy.world.health import BodyScale, Cuff, HealthDevice, Scale
 from deploy.world.health_records import GlucoseMeter, Oximeter
 from deploy.world.vitals import Taken, kept, read_vitals
 from tests.acceptance.health import announced, health_home, stored
-from tests.acceptance.home import Centre
+from tests.acceptance.home import ZONE, Centre, soon
 from tests.diaries import PLACED, RECORDS, pressures, spot_checks, sugars, weights
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,9 @@ async def test_fifty_records_each_of_four_devices_come_once_with_their_own_time_
             assert found[device.address].rows == expected[device.address].rows, model
             assert found[device.address].flags == expected[device.address].flags, model
         assert sum(len(one) for one, _ in (pressed, checked, weighed, tested)) == 4 * RECORDS
+        await soon(lambda: bool(meter.clock_said), "the meter's clock is set")
+        off = shown(meter.clock_said[-1]) - datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
+        assert abs(off) < timedelta(minutes=2)
 
 
 @pytest.mark.long
@@ -141,6 +145,12 @@ def off_in_water(
 
 def moment(one: Taken) -> datetime:
     return one.shown.replace(tzinfo=LONDON).astimezone(UTC)
+
+
+def shown(current_time: bytes) -> datetime:
+    """What a device shows after it was told this Current Time."""
+    year, month, day, hour, minute, second = struct.unpack_from("<H5B", current_time)
+    return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - a clock on the wall
 
 
 def address(name: str) -> str:
