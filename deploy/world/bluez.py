@@ -219,7 +219,7 @@ class Bluez:
     async def _answer(self, call: Message, working: Coroutine[Any, Any, Message]) -> None:
         reply = Message.new_error(call, "org.bluez.Error.Failed", "the emulated BlueZ has failed")
         try:
-            if self.faults.hangs or call.member in self.faults.hung:
+            if self.faults.hangs or self._is_hung(call):
                 await asyncio.Event().wait()
             self._check_object(call)
             reply = await working
@@ -238,6 +238,10 @@ class Bluez:
         finally:
             for descriptor in reply.unix_fds:
                 os.close(descriptor)
+
+    def _is_hung(self, call: Message) -> bool:
+        device = (call.path or "").replace("_", ":")
+        return any(call.member == member and at in device for member, at in self.faults.hung)
 
     def _check_object(self, call: Message) -> None:
         """Refuse what is asked of an object that is not there, or not any more."""

@@ -17,8 +17,8 @@ class Faults:
     """Scans start and nothing is heard, as when the controller hangs; a power cycle heals it."""
     hangs: bool = False
     """Nothing is answered, as by a daemon that was stopped amid its work."""
-    hung: frozenset[str] = frozenset()
-    """Methods that are never answered, for example `Connect`, as each of them may."""
+    hung: frozenset[tuple[str, str]] = frozenset()
+    """Method and address: never answered for that device, for example `Connect`, as each may."""
     in_progress: bool = False
     """StartDiscovery and Connect are refused with InProgress."""
     gatt_in_progress: bool = False
