@@ -75,6 +75,8 @@ class Stored:
         if number is not None and self.plan.number and uuid == self.plan.number.record:
             return self._download.take(number, value)
         mark = _checksum(uuid, value)
+        if number is None:
+            mark = self._again(mark)
         self._heard[mark] = None
         marks = self._known if number is None else self._belonging.get(number, ())
         if mark in marks:
@@ -109,6 +111,14 @@ class Stored:
     def _ask_for_all(self) -> bool:
         self._download = self._download.anew()
         return True
+
+    def _again(self, mark: str) -> str:
+        """The mark's name in this download: without a clock, two records may be alike in all."""
+        place, name = 0, mark
+        while name in self._heard:
+            place += 1
+            name = f"{mark} {place}"
+        return name
 
     def _number(self, value: bytes) -> int | None:
         if self.plan.number is None:

@@ -105,6 +105,16 @@ def test_records_without_numbers_are_known_by_their_bytes_also_amid_a_download()
     assert download(Stored(PLAIN, later.note()), *spots) == [0, 1]
 
 
+def test_records_alike_in_all_are_as_many_as_the_device_has() -> None:
+    first = Stored(PLAIN)
+    first.question()
+    assert download(first, (SPOT, b"a"), (SPOT, b"a")) == [0, 1]
+
+    again = Stored(PLAIN, first.note())
+    again.question()
+    assert download(again, (SPOT, b"a"), (SPOT, b"a"), (SPOT, b"a")) == [2]
+
+
 def test_a_device_that_does_not_know_the_operator_gives_all() -> None:
     stored = Stored(NUMBERED, known(1, 2))
 
