@@ -1,8 +1,8 @@
 """What a technician asks of a box, over HTTP: to tell what is in the air around it for a while."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,17 +14,12 @@ from gateway.api.edges import EdgeName
 from gateway.api.problems import ALWAYS, NotFound, answers
 from gateway.reads import commands as reads
 from gateway.reads.box_events import citizens
+from gateway.reads.commands import State
 from gateway.store import commands
 from gateway.store.asking import asking
 from gateway.store.looks import changed, looked
 
 router = APIRouter(tags=["boxes"], responses={**ALWAYS, **answers(HTTPStatus.NOT_FOUND)})
-
-BEGUN_WITHIN = timedelta(seconds=60)
-"""How long a box that is not in contact may take to come back and begin."""
-_ON_THE_WAY = timedelta(seconds=30)
-
-State = Literal["waiting", "answered", "refused", "no_answer"]
 
 
 class Discovery(BaseModel):
@@ -74,13 +69,7 @@ async def discover(edge: EdgeName, asked: Discovery, caller: Asking, desk: Here)
     async with asking(desk.pool, caller) as db:
         try:
             public = await commands.add(
-                db,
-                caller,
-                edge,
-                what="discover",
-                seconds=asked.seconds,
-                now=now,
-                until=now + BEGUN_WITHIN,
+                db, caller, edge, what="discover", seconds=asked.seconds, now=now
             )
         except LookupError as error:
             raise NotFound from error
@@ -111,14 +100,7 @@ def _body(one: reads.Command, now: datetime) -> CommandBody:
         seconds=one.seconds,
         asked=one.asked,
         until=one.until,
-        state=_state(one, now),
+        state=one.state(now),
         error=one.error,
         found=None if one.found is None else [SightingBody(**each) for each in one.found],
     )
-
-
-def _state(one: reads.Command, now: datetime) -> State:
-    if one.answered is not None:
-        return "answered" if one.error is None else "refused"
-    late = one.until + timedelta(seconds=one.seconds) + _ON_THE_WAY
-    return "waiting" if now < late else "no_answer"

@@ -90,6 +90,8 @@ RIGHTS: Mapping[str, Right] = {
     "POST /noedaabning/{public}/follow-up": reads("emergency", "log"),
     "GET /bokse": reads("signal", "device"),
     "GET /bokse/{name}": writes("signal"),
+    "POST /bokse/{name}/luften": writes("signal"),
+    "GET /bokse/{name}/luften/{command}": writes("signal"),
     "GET /noegler": reads("key"),
     "POST /noegler": writes("key"),
     "POST /noegler/{public}/rotate": writes("key"),

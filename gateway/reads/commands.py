@@ -3,13 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
 from gateway.store.caller import Caller
 from gateway.store.commands import KEPT
 from gateway.store.pool import Connection
+
+State = Literal["waiting", "answered", "refused", "no_answer"]
+_ON_THE_WAY = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,13 @@ class Command:
     answered: datetime | None
     error: str | None
     found: Sequence[dict[str, Any]] | None
+
+    def state(self, now: datetime) -> State:
+        """How far it has come."""
+        if self.answered is not None:
+            return "answered" if self.error is None else "refused"
+        late = self.until + timedelta(seconds=self.seconds) + _ON_THE_WAY
+        return "waiting" if now < late else "no_answer"
 
 
 _COMMAND = """

@@ -11,6 +11,9 @@ from gateway.store.pool import Connection, Pool
 KEPT = timedelta(hours=1)
 """How long a command and its answer stay: long enough to look at, with the box in the hand."""
 
+BEGUN_WITHIN = timedelta(seconds=60)
+"""How long a box that is not in contact may take to come back and begin."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -50,11 +53,11 @@ async def add(
     what: str,
     seconds: int,
     now: datetime,
-    until: datetime,
 ) -> UUID:
     """Ask it of the box. Raises LookupError for a box that is not the caller's to see."""
     public = await db.fetchval(
-        _ADD, caller.municipality, edge, caller.person, what, seconds, now, until
+        *(_ADD, caller.municipality, edge, caller.person),
+        *(what, seconds, now, now + BEGUN_WITHIN),
     )
     if public is None:
         raise LookupError(edge)

@@ -30,6 +30,7 @@ WORDS = frozenset(
         "device.heard",
         "device.bonded",
         "device.bond_lost",
+        "device.clock_set",
         "spool.thinned",
         "spool.renewed",
         "spool.unsound",

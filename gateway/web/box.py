@@ -13,6 +13,7 @@ from gateway.reads.box_events import Happened, History
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
+from gateway.web.box_air import SECONDS, add_air
 from gateway.web.box_words import sentence
 from gateway.web.boxes import contact, fares, faults
 from gateway.web.door import Door
@@ -62,7 +63,11 @@ def add_box(router: APIRouter, door: Door) -> None:
             faults=faults(box, now, door.days_to_keep) if box else [],
             events=[line(one, now) for one in shown],
             older=shown[-1].number if len(past.events) > _MOST else 0,
+            token=door.token(request),
+            seconds=SECONDS,
         )
+
+    add_air(router, door)
 
 
 def line(one: Happened, now: datetime) -> Line:

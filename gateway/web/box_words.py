@@ -116,6 +116,14 @@ def _hook(details: Details) -> str:
     return f"{done}, men det lykkedes ikke: {_PROGRAM.get(str(failed), failed)}."
 
 
+def _clock_set(details: Details) -> str:
+    ahead = _number(details, "ahead_seconds")
+    if ahead is None:
+        return f"{_device(details)} fik sit ur stillet."
+    way = "foran" if ahead > 0 else "bagud"
+    return f"{_device(details)} fik sit ur stillet; det var {lasting(abs(ahead))} {way}."
+
+
 def _stepped(details: Details) -> str:
     seconds = _number(details, "seconds")
     if details.get("first"):
@@ -139,6 +147,7 @@ SENTENCES: Mapping[str, Callable[[Details], str]] = {
     "device.heard": lambda of: f"{_device(of)} høres igen{_for(of, 'silent_seconds')}.",
     "device.bonded": lambda of: f"{_device(of)} er parret med boksen.",
     "device.bond_lost": lambda of: f"{_device(of)} er ikke længere parret med boksen.",
+    "device.clock_set": _clock_set,
     "spool.thinned": _thinned,
     "spool.renewed": lambda _: "Boksen begyndte på et nyt lager og lagde det gamle til side.",
     "spool.unsound": lambda of: f"Boksens lager er i stykker{_because(of, 'trouble', _DISK)}.",

@@ -110,6 +110,12 @@ LOGGED: Mapping[str, Ask] = {
     ),
     "GET /bokse": Ask(by="technician", path="/bokse"),
     "GET /bokse/{name}": Ask(by="technician", path="/bokse/{box}"),
+    "POST /bokse/{name}/luften": Ask(
+        by="technician", path="/bokse/{box}/luften", data={"any": "thing"}
+    ),
+    "GET /bokse/{name}/luften/{command}": Ask(
+        by="technician", path="/bokse/{box}/luften/{command}"
+    ),
     "POST /edges/{edge}/discover": Ask(by="technician", path="/edges/{box}/discover", body={}),
     "GET /edges/{edge}/commands/{command}": Ask(
         by="technician", path="/edges/{box}/commands/{command}"

@@ -1,5 +1,6 @@
 """The pages of the boxes tell a technician in plain Danish how they fare, whatever they say."""
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -118,6 +119,10 @@ def test_each_word_that_a_box_says_has_a_danish_sentence() -> None:
         ),
         (event("device.heard", device="…"), "En enhed høres igen."),
         (
+            event("device.clock_set", device="A4:C1:38:00:00:01", ahead_seconds=-7_300),
+            "Enheden A4:C1:38:00:00:01 fik sit ur stillet; det var 2 t bagud.",
+        ),
+        (
             event("spool.thinned", frames=1200, unsaid=3),
             f"{THINNED} Det skete 3 gange mere, end der står her.",
         ),
@@ -151,8 +156,8 @@ def test_what_happened_is_a_sentence(happened: Happened, text: str) -> None:
 
 @pytest.mark.parametrize("odd", [None, True, "x", 10**400, -1, 1.5, "<b>"])
 def test_no_detail_breaks_a_sentence(odd: Any) -> None:
-    names = "trouble refused mode device silent_seconds healed_by frames waited seconds first"
-    details = dict.fromkeys([*names.split(), "unsaid", "failed"], odd)
+    names = "trouble refused mode device healed_by frames waited seconds first unsaid failed"
+    details = dict.fromkeys([*names.split(), "silent_seconds", "ahead_seconds"], odd)
 
     for word in SENTENCES:
         assert sentence(event(word, **details))
@@ -200,3 +205,39 @@ async def test_a_technician_is_led_to_what_happened_to_a_box_and_a_planner_is_no
     assert gone.status_code == 404
     refused = await planner.client.get("/bokse/box-led")
     assert refused.status_code == 403
+
+
+async def test_a_technician_asks_a_box_what_is_in_the_air_and_reads_the_answer(here: Desk) -> None:
+    flat = await here.flat("Nord")
+    await here.here.owner.execute(
+        "INSERT INTO edge (municipality, name, home) VALUES ($1, 'box-air', $2)",
+        flat.municipality,
+        flat.home,
+    )
+    technician, colleague = [await here.person("technician", "Nord") for _ in range(2)]
+
+    status, waiting = await technician.sends(
+        await technician.opens("/bokse/box-air"), "/bokse/box-air/luften"
+    )
+    public = await here.here.owner.fetchval("SELECT max(public::text) FROM command")
+    found = [
+        {"address": f"C4:7C:8D:6A:3E:0{number}", "address_type": "random", "rssi": -60 - number}
+        | {"companies": [76] * number, "services": ["fcd2"] * number, "times": number + 1}
+        for number in (0, 1)
+    ]
+    await here.here.owner.execute(
+        "UPDATE command SET answered = asked, found = $1::text::jsonb", json.dumps(found)
+    )
+    answer = await technician.opens(f"/bokse/box-air/luften/{public}")
+
+    assert status == 200
+    assert "Boksen er spurgt." in waiting.text
+    assert "C4:7C:8D:6A:3E:00" in answer.text
+    assert "styrke -60 dBm, hørt 1 gang, skiftende adresse" in answer.text
+    assert (
+        "styrke -61 dBm, hørt 2 gange, skiftende adresse, firma 004C, tjenester fcd2" in answer.text
+    )
+    other = await colleague.client.get(f"/bokse/box-air/luften/{public}")
+    assert other.status_code == 404
+    assert "C4:7C" not in other.text
+    assert ("box.discovered", flat.citizen) in await here.logged()

@@ -22,7 +22,7 @@ pytestmark = [
 
 OPENS: dict[Role, tuple[str, ...]] = {
     "staff": ("/", "/noedaabning", "/konto", "/hvem-har-set", "/noegler", "/findes-ikke"),
-    "technician": ("/bokse",),
+    "technician": ("/bokse", "/bokse/box-1"),
     "leader": ("/noedaabning",),
     "administrator": ("/noegler", "/login-roller", "/rettigheder"),
 }
@@ -65,6 +65,14 @@ PALE = """
 """
 """Text of less than 4.5 to 1 against what is behind it (WCAG 2.1, relative luminance)."""
 
+_A_BOX = """
+    WITH box AS (
+        INSERT INTO edge (municipality, name, home)
+        SELECT municipality, 'box-1', id FROM home ORDER BY id LIMIT 1 RETURNING *)
+    INSERT INTO box_event (municipality, edge, occurred, received, clock, word)
+    SELECT municipality, id, $1, $1, 0, word FROM box, unnest('{radio.silent,a.b}'::text[]) AS word
+"""
+
 
 @pytest.fixture
 async def here(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Office]:
@@ -75,6 +83,7 @@ async def here(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Of
         await made.alert(await made.flat())
         await made.alert(await made.flat(district="Syd", name="Ingrid Holm"))
         await made.device()
+        await made.owner.execute(_A_BOX, made.clock.now())
         yield made
 
 
