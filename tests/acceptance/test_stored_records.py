@@ -5,6 +5,7 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,12 @@ import pytest
 from adapters.observation import Kind, Quality
 from deploy.world.frames import static_address
 from deploy.world.health import BodyScale, Cuff, HealthDevice, Scale
+from deploy.world.health_bytes import SpotCheck
 from deploy.world.health_records import GlucoseMeter, Oximeter
 from deploy.world.vitals import Taken, kept, read_vitals
 from tests.acceptance.health import announced, health_home, stored
-from tests.acceptance.home import ZONE, Centre, soon
-from tests.diaries import PLACED, RECORDS, pressures, spot_checks, sugars, weights
+from tests.acceptance.home import ZONE, Centre, eventually, soon
+from tests.diaries import PLACED, RECORDS, Expected, pressures, spot_checks, sugars, weights
 
 pytestmark = pytest.mark.slow
 
@@ -35,47 +37,92 @@ _KINDS = {
 async def test_fifty_records_each_of_four_devices_come_once_with_their_own_time_and_flags(
     centre: Centre, tmp_path: Path
 ) -> None:
-    cuff, oximeter = Cuff(address("cuff")), Oximeter(address("oximeter"))
-    scale, meter = Scale(address("scale")), GlucoseMeter(address("meter"))
-    models: Mapping[HealthDevice, str] = {
-        cuff: "blood_pressure",
-        oximeter: "pulse_oximeter",
-        scale: "weight_scale",
-        meter: "glucose",
-    }
+    four = Four()
+    timeless = Oximeter(address("without a clock"))
+    models = {**four.models, timeless: "pulse_oximeter"}
     async with health_home(centre, tmp_path, models, since=PLACED) as home:
         assert home.box is not None
         home.box.kill()
-        pressed, checked, weighed, tested = pressures(), spot_checks(), weights(), sugars()
-        cuff.measure(*(one.octets() for one in pressed[0]))
-        oximeter.measure(*checked[0])
-        scale.measure(*(one.octets() for one in weighed[0]))
-        meter.measure(*tested[0])
-        meter.pause = 0.03  # so that the box dies in the middle of a download
+        expected = four.measure()
+        equal = SpotCheck(saturation=Decimal(97), pulse=Decimal(66), clock_set=False)
+        timeless.measure(equal, equal)
+        four.meter.pause = 0.03  # so that the box dies in the middle of a download
         home.start_box()
-        await announced(centre, [meter], 20)
+        await announced(centre, [four.meter], 20)
         home.box.kill()
-        meter.pause = 0.002
+        four.meter.pause = 0.002
         home.start_box()
 
-        expected = {
-            cuff.address: pressed[1],
-            oximeter.address: checked[1],
-            scale.address: weighed[1],
-            meter.address: tested[1],
-        }
         wanted = sum(one.rows.total() for one in expected.values())
-        await announced(centre, models, wanted)
+        await announced(centre, four.models, wanted)
         await asyncio.sleep(0.3)  # what comes twice would come now
 
         found = await stored(centre, expected)
-        for device, model in models.items():
-            assert found[device.address].rows == expected[device.address].rows, model
-            assert found[device.address].flags == expected[device.address].flags, model
+        for one, its in expected.items():
+            assert found[one].rows == its.rows
+            assert found[one].flags == its.flags
+        await told_as_heard(centre, timeless)
+        await its_clock_is_set(four.meter)
+
+
+class Four:
+    """The four devices, and fifty records of each."""
+
+    def __init__(self) -> None:
+        self.cuff, self.scale = Cuff(address("cuff")), Scale(address("scale"))
+        self.oximeter, self.meter = Oximeter(address("oximeter")), GlucoseMeter(address("meter"))
+        self.models: Mapping[HealthDevice, str] = {
+            self.cuff: "blood_pressure",
+            self.oximeter: "pulse_oximeter",
+            self.scale: "weight_scale",
+            self.meter: "glucose",
+        }
+
+    def measure(self) -> Mapping[str, Expected]:
+        """What is to be stored of each, by its address."""
+        pressed, checked, weighed, tested = pressures(), spot_checks(), weights(), sugars()
+        self.cuff.measure(*(one.octets() for one in pressed[0]))
+        self.oximeter.measure(*checked[0])
+        self.scale.measure(*(one.octets() for one in weighed[0]))
+        self.meter.measure(*tested[0])
         assert sum(len(one) for one, _ in (pressed, checked, weighed, tested)) == 4 * RECORDS
-        await soon(lambda: bool(meter.clock_said), "the meter's clock is set")
-        off = shown(meter.clock_said[-1]) - datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
-        assert abs(off) < timedelta(minutes=2)
+        return {
+            self.cuff.address: pressed[1],
+            self.oximeter.address: checked[1],
+            self.scale.address: weighed[1],
+            self.meter.address: tested[1],
+        }
+
+
+async def its_clock_is_set(device: HealthDevice) -> None:
+    """The home's local time."""
+    await soon(lambda: bool(device.clock_said), "the device's clock is set")
+    off = shown(device.clock_said[-1]) - datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
+    assert abs(off) < timedelta(minutes=2)
+
+
+async def told_as_heard(centre: Centre, timeless: Oximeter) -> None:
+    """Two equal records of a clock that was never set are two, at the time of hearing."""
+    asked = (timeless.address, Kind.SPO2)
+
+    async def occurred() -> list[datetime]:
+        timeless.announce()
+        return await centre.ask(_OCCURRED, *asked)
+
+    found = await eventually(occurred, "records without a time are stored")
+    assert len(found) == 2
+    assert all(datetime.now(UTC) - at < timedelta(minutes=2) for at in found)
+    assert await centre.ask(_CLOCK, *asked) == ["not_set"] * 2
+
+
+_OCCURRED = """
+    SELECT o.occurred FROM observation o JOIN device d ON d.id = o.device
+    WHERE d.address = $1 AND o.kind = $2
+"""
+_CLOCK = """
+    SELECT o.value FROM observation_detail o JOIN device d ON d.id = o.device
+    WHERE d.address = $1 AND o.kind = $2 AND o.name = 'clock'
+"""
 
 
 @pytest.mark.long
