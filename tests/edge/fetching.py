@@ -1,0 +1,48 @@
+"""A box that fetches a glucose meter's records into its spool, until it is killed.
+
+Run with a spool, the meter's address, and which spool it is: the honest one, or the saboteur's.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from adapters.frame import Frame, Lane
+from edge.care import terms
+from edge.config import Config, Device, Numbered, Plan, Racp
+from edge.reader import Reader
+from edge.spool import Spool
+from tests.edge.frames import HandClock
+
+RACP = Racp(service="1808", records=("2a18", "2a34"), number=Numbered(record="2a18", offset=1))
+
+
+class Late(Spool):
+    """The saboteur: it remembers where the records stand before their frames are on disk."""
+
+    _left: tuple[Sequence[Frame], Lane] | None = None
+
+    def append_many(self, frames: Sequence[Frame], lane: Lane) -> None:
+        left = self._left
+        self._left = frames, lane
+        if left is not None:
+            super().append_many(*left)
+
+
+SPOOLS: Mapping[str, type[Spool]] = {"honest": Spool, "late": Late}
+
+
+async def main(path: Path, meter: str, name: str) -> None:
+    """Frames of the bulk lane may be gathered in memory, as on every box."""
+    clock = HandClock()
+    with SPOOLS[name](path, clock, terms=terms(50)) as spool:
+        reader = Reader(clock=clock, keep=spool.append_many, records=spool, told=lambda _: None)
+        plan = Plan(when="advertised", seconds=1, racp=RACP)
+        listed = Device(address=meter, lane="bulk", advertisement=False, connect=plan)
+        reader.follow(Config(version=1, devices={meter: listed}))
+        await reader.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
