@@ -9,8 +9,9 @@ from edge.connection import Records, VisitFailed
 from edge.event import Say
 
 MOST_PAIRINGS, IN = 3, 3_600.0
-"""So often a device is tried to be paired in so many seconds: a device that forgets every bond
-would be paired for ever, and who plays it would be let in at any time."""
+"""So many bonds with one device are made in so many seconds: one that forgets each of them would
+be paired for ever. A pairing that fails makes none: it is tried again as a visit is, later and
+later, for somebody may be about to press the device's button."""
 REFUSALS = 2
 """Connections in a row in which a device must refuse our keys before they are thrown away: a new
 bond may need a person who presses a button at the device."""
@@ -47,7 +48,7 @@ class Bonds:
         self._say = say
         self._forget = forget
         self._ready = ready
-        self._tries: dict[str, list[float]] = {}
+        self._made: dict[str, list[float]] = {}
         self._refusals: dict[str, int] = {}
 
     async def made(self, address: str, client: Paired, now: float) -> bool:
@@ -59,8 +60,13 @@ class Bonds:
             return False
         if self._is_proved(address):
             self._lost(address, "not_here")
-        self._try(address, now)
+        lately = [at for at in self._made.get(address, ()) if now - at < IN]
+        if len(lately) >= MOST_PAIRINGS:
+            raise VisitFailed(f"paired {MOST_PAIRINGS} times in the last hour already")
+        if not self._ready():
+            raise VisitFailed("BlueZ does not know our pairing agent yet")
         await client.pair()
+        self._made[address] = [*lately, now]
         _log.info("%s: paired", address)
         return True
 
@@ -87,14 +93,6 @@ class Bonds:
     def _lost(self, address: str, why: str) -> None:
         self._notes.remember(_note(address), "lost")
         self._say("device.bond_lost", device=address, why=why)
-
-    def _try(self, address: str, now: float) -> None:
-        if not self._ready():
-            raise VisitFailed("BlueZ does not know our pairing agent yet")
-        lately = [at for at in self._tries.get(address, ()) if now - at < IN]
-        if len(lately) >= MOST_PAIRINGS:
-            raise VisitFailed(f"paired {MOST_PAIRINGS} times in the last hour already")
-        self._tries[address] = [*lately, now]
 
     def _is_proved(self, address: str) -> bool:
         return self._notes.recall(_note(address)) == _PROVED
