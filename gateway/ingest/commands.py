@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import math
+from collections import Counter
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -25,6 +26,8 @@ _MOST = 100
 _AGAIN = 2.0
 """Seconds until a command that is not answered is told again: a box does each but once."""
 _POLL = 60.0
+_MOST_ANSWERS, _REFILL = 20, 10.0
+"""Answers of one box that are looked at within so many seconds."""
 _LARGEST = 32_768  # bytes of an answer
 _Word = Annotated[str, Field(pattern=r"^[a-z0-9_.]{1,40}$")]
 _log = log.get(__name__)
@@ -62,6 +65,8 @@ class Commands:
         self._pool = pool
         self._subscriber = subscriber
         self._clock = clock
+        self._budget = Counter[str]()
+        self._refilled = 0.0
 
     async def run(self) -> None:
         """Until cancelled; a lost connection is made again."""
@@ -80,6 +85,8 @@ class Commands:
         One that is none, or that nobody waits for, is not kept anywhere: it may tell of neighbours.
         """
         edge = edge_of(delivery.topic)
+        if not self._may(edge):
+            return
         try:
             reply = read_reply(delivery.payload)
         except ValueError as bad:
@@ -92,6 +99,17 @@ class Commands:
             self._pool, edge, reply.id, error=reply.error, found=found, now=self._clock.now()
         )
         _log.info("a box answered", edge=edge, error=reply.error, awaited=is_ours)
+
+    def _may(self, edge: str) -> bool:
+        """A box that answers without being asked must not keep the others' states waiting."""
+        now = asyncio.get_running_loop().time()
+        if now - self._refilled > _REFILL:
+            self._budget.clear()
+            self._refilled = now
+        self._budget[edge] += 1
+        if self._budget[edge] == _MOST_ANSWERS + 1:
+            _log.warning("a box answers too often", edge=edge)
+        return self._budget[edge] <= _MOST_ANSWERS
 
     async def _tell_all(self) -> bool:
         """Whether some may have to be told again."""

@@ -17,17 +17,23 @@ import pytest
 from deploy.runtime.services import Broker, OneDatabase
 from edge.command import read_command
 from gateway.health import Health
-from gateway.ingest.commands import read_reply
+from gateway.ingest.commands import Commands, read_reply
+from gateway.ingest.duty import Duty
+from gateway.ingest.line import Broker as Way
+from gateway.ingest.line import Delivery
 from gateway.ingest.run import run
+from gateway.ingest.subscriber import Subscriber
 from gateway.settings import Settings
 from gateway.store import commands
 from gateway.store.caller import Role
+from gateway.store.pool import connect
 from tests.conftest import GATEWAY_PASSWORD
 from tests.deploy.mqtt import Client, connected
 from tests.gateway.office import Office, office
 
 OWN, OTHER = "box-01", "box-02"
 COMMAND, REPLY = f"edges/{OWN}/command", f"edges/{OWN}/reply"
+NOWHERE = Way(host="127.0.0.1", port=1)
 SEEN: dict[str, Any] = {
     "address": "C4:7C:8D:6A:3E:10",
     "address_type": "random",
@@ -158,6 +164,26 @@ async def test_a_command_is_not_retained_expires_and_is_told_again_until_it_is_a
     expiry: Any = message.properties
     assert 0 < expiry.MessageExpiryInterval <= 60
     assert (found["state"], found["error"]) == ("refused", "busy")
+
+
+async def test_a_box_that_answers_on_and_on_is_not_listened_to(
+    here: Office, fresh_database: OneDatabase
+) -> None:
+    technician = await here.as_("technician")
+    command = (await asks(technician))["id"]
+    async with connect(Settings(database=fresh_database.address, production=False), "ingest") as db:
+        takes = Commands(Duty(db), db, Subscriber(NOWHERE, "", ()), here.clock)
+        said = Delivery(REPLY, reply(ANY_ID, found=[]), retained=False, number=1)
+        for _ in range(20):
+            await takes.take(said)
+        await takes.take(said._replace(payload=reply(command, found=[])))
+        late = await told(technician, command)
+        of_other = (await technician.post(f"/edges/{OTHER}/discover", json={})).json()["id"]
+        payload = reply(of_other, found=[])
+        await takes.take(said._replace(topic=f"edges/{OTHER}/reply", payload=payload))
+        other = (await technician.get(f"/edges/{OTHER}/commands/{of_other}")).json()
+
+    assert (late["state"], other["state"]) == ("waiting", "answered")
 
 
 async def test_a_box_that_does_not_answer_is_told_of_as_such(here: Office) -> None:
