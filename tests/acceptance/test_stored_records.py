@@ -41,15 +41,13 @@ async def test_fifty_records_each_of_four_devices_come_once_with_their_own_time_
     timeless = Oximeter(address("without a clock"))
     models = {**four.models, timeless: "pulse_oximeter"}
     async with health_home(centre, tmp_path, models, since=PLACED) as home:
-        assert home.box is not None
-        home.box.kill()
         expected = four.measure()
         equal = SpotCheck(saturation=Decimal(97), pulse=Decimal(66), clock_set=False)
         timeless.measure(equal, equal)
         four.meter.pause = 0.03  # so that the box dies in the middle of a download
-        home.start_box()
+        box = home.start_box()
         await announced(centre, [four.meter], 20)
-        home.box.kill()
+        box.kill()
         four.meter.pause = 0.002
         home.start_box()
 
@@ -146,7 +144,8 @@ async def test_recorded_pressures_weights_muscle_and_water_are_read_back_as_they
     body.measure(*(one.octets() for one in of_devices.body_scale))
 
     zone = str(LONDON)
-    async with health_home(centre, tmp_path, models, since=SPRING, zone=zone):
+    async with health_home(centre, tmp_path, models, since=SPRING, zone=zone) as home:
+        home.start_box()
         mean, fat = len(of_devices.cuff), len(of_devices.body_scale)
         wanted = 3 * 698 + 537 + 2 * 358
         await announced(centre, models, wanted + mean + fat)
