@@ -25,7 +25,7 @@ async def health_home(
     since: datetime,
     zone: str = ZONE,
 ) -> AsyncGenerator[EmulatedHome]:
-    """A home with these devices, placed before their first record; its box has joined and is off."""
+    """A home with these devices, placed before their first record; its box is off."""
     async with (
         centre.installer() as api,
         EmulatedHome(folder, clock="wall", now=lambda: 0.0) as home,
