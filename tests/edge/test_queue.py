@@ -7,7 +7,7 @@ from deploy.world.peripheral import Characteristic, Peripheral, Service
 from edge.config import Plan, Racp, SetClock, Write
 from tests.edge.hearing import SOON, config, device, hearing, sensor
 
-STEP = 0.15
+STEP = 0.1
 OPERATIONS = (
     ("Connect",),
     ("Connect", "Disconnect"),
