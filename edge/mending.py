@@ -67,7 +67,7 @@ async def reboot() -> None:
 async def forget(device: str) -> None:
     """Let BlueZ forget all it remembers of a device, given by its object path. Raises Refused.
 
-    Never for a paired device: its bond would be forgotten too.
+    Its bond too: a paired device must be paired anew.
     """
     adapter, _, _ = device.rpartition("/")
     async with system_bus() as bus:
