@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -93,7 +93,7 @@ async def link(
 ) -> AsyncGenerator[Link]:
     """Connect, and disconnect whatever happens within; seconds for each. Raises VisitFailed.
 
-    `left` is called when the link has ended, by whomever.
+    `left` is called when the link has ended, by whomever. VisitFailed also for one that does not.
     """
     with _translated():
         async with asyncio.timeout(connecting):
@@ -102,10 +102,24 @@ async def link(
             )
     try:
         yield Link(client, device.details["path"])
-    finally:
-        with suppress(*FAULTS):
-            async with asyncio.timeout(leaving):
-                await client.disconnect()
+    except BaseException:
+        await _leave(client, leaving)
+        raise
+    if not await _leave(client, leaving):
+        # a device in a link advertises nothing: only another visit, which ends it, finds it again
+        raise VisitFailed("its link did not end")
+
+
+async def _leave(client: BleakClient, within: float) -> bool:
+    """Whether the link has ended, as far as anybody can tell."""
+    try:
+        async with asyncio.timeout(within):
+            await client.disconnect()
+    except TimeoutError:
+        return False
+    except FAULTS:
+        return True
+    return True
 
 
 @contextmanager
