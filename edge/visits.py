@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from adapters.frame import Lane
 from edge.config import Config, Plan
 
 FIRST_RETRY = 5.0
@@ -12,6 +13,7 @@ _LONGEST_RETRY = 300.0
 @dataclass(slots=True)
 class _Visit:
     plan: Plan
+    lane: Lane
     due: float | None
     failures: int = 0
 
@@ -30,11 +32,11 @@ class Visits:
 
     def follow(self, config: Config, now: float) -> None:
         """Take over the plans; what was due by an unchanged plan stays due."""
-        plans = {a: d.connect for a, d in config.devices.items() if d.connect is not None}
         self._visits = {
-            address: self._kept(address, plan)
-            or _Visit(plan, now if plan.when == "every" else None)
-            for address, plan in plans.items()
+            address: self._kept(address, plan, device.lane)
+            or _Visit(plan, device.lane, now if plan.when == "every" else None)
+            for address, device in config.devices.items()
+            if (plan := device.connect) is not None
         }
 
     def heard(self, address: str, now: float) -> bool:
@@ -46,9 +48,13 @@ class Visits:
         return True
 
     def next(self, now: float) -> str | None:
-        """The address that has been due for longest, if any is."""
-        due = [(v.due, a) for a, v in self._visits.items() if v.due is not None and v.due <= now]
-        return min(due)[1] if due else None
+        """The address that has been due for longest, if any is; those of the urgent lane first."""
+        due = [
+            (v.lane != "urgent", v.due, a)
+            for a, v in self._visits.items()
+            if v.due is not None and v.due <= now
+        ]
+        return min(due)[2] if due else None
 
     def wakes(self) -> float | None:
         """When the next visit is due."""
@@ -71,6 +77,7 @@ class Visits:
         if not well or visit.plan.when == "every" or visit.due is not None:
             visit.due = self._rested[address]
 
-    def _kept(self, address: str, plan: Plan) -> _Visit | None:
+    def _kept(self, address: str, plan: Plan, lane: Lane) -> _Visit | None:
         visit = self._visits.get(address)
-        return visit if visit is not None and visit.plan == plan else None
+        same = visit is not None and (visit.plan, visit.lane) == (plan, lane)
+        return visit if same else None

@@ -1,5 +1,7 @@
 """Whose turn it is to be connected to, decided with a clock that the test moves."""
 
+from dataclasses import replace
+
 from edge.config import Config, Device, Plan, When
 from edge.visits import Visits
 
@@ -80,6 +82,19 @@ def test_the_one_that_has_waited_longest_goes_first() -> None:
     visits.heard(ONE, 2.0)
 
     assert visits.next(3.0) == TWO
+
+
+def test_a_device_whose_frames_are_urgent_goes_before_one_that_has_waited_longer() -> None:
+    meter = Device(address=ONE, lane="bulk", advertisement=False, connect=Plan(when="advertised"))
+    dispenser = replace(meter, address=TWO, lane="urgent")
+    visits = Visits()
+    visits.follow(Config(devices={ONE: meter, TWO: dispenser}), 0.0)
+    visits.heard(ONE, 1.0)
+    visits.heard(TWO, 2.0)
+
+    assert visits.next(3.0) == TWO
+    visits.begun(TWO)
+    assert visits.next(3.0) == ONE
 
 
 def test_an_unchanged_plan_stays_due_and_a_removed_device_is_forgotten() -> None:
