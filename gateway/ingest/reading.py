@@ -109,7 +109,9 @@ class Reader:
         heard = times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven)
         if frame.heard == "characteristic" and frame.uuid in dated.NOTES:
             self._note(frame, device, observations, heard)
-            self._about(about, device, heard[0])
+            about.at(heard[0])
+            if (whose := device.citizen(heard[0])) is not None:
+                about.citizens.add(whose)
             return
         homeless: AsideFrame | None = None
         if any(observation.kind in CALLS for observation in observations):
@@ -120,8 +122,10 @@ class Reader:
             if told is not None:
                 when = times.told(told, heard, self._now_ms, driven=self._driven)
             self._keep(frame, device, observation, when, own)
-            known = self._about(about, device, when[0])
-            if homeless is None and known:
+            about.at(when[0])
+            whose = device.citizen(when[0])
+            if homeless is None and whose is not None:
+                about.citizens.add(whose)
                 continue
             self._harvest.doubts.append(
                 Doubt(
@@ -212,14 +216,6 @@ class Reader:
                 self._detail(device, observation.kind, when[0], name, value)
                 for name, value in details.items()
             ]
-
-    @staticmethod
-    def _about(about: Part, device: Device, at: int) -> bool:
-        """Whether it is known whose it is."""
-        about.at(at)
-        if (whose := device.citizen(at)) is not None:
-            about.citizens.add(whose)
-        return whose is not None
 
     def _detail(self, device: Device, kind: Kind, at: int, name: str, value: str) -> Detail:
         occurred = times.moment(at)

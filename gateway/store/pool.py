@@ -47,6 +47,7 @@ _TRY_AGAIN = (
     asyncpg.OperatorInterventionError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.FeatureNotSupportedError,  # what a standby says of a table that it does not have
     asyncpg.LockNotAvailableError,
 )
 
