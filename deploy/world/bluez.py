@@ -31,6 +31,7 @@ from deploy.world.bluez_objects import (
     Properties,
     done,
 )
+from deploy.world.bluez_outbox import Outbox
 from deploy.world.bluez_scan import Scan
 from deploy.world.peripheral import Advertisement, Peripheral
 
@@ -62,6 +63,7 @@ class Bluez:
         self._experimental = experimental
         self._version = bluez
         self._bus: MessageBus | None = None
+        self._outbox: Outbox | None = None
         self._bus_address = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._air: list[Peripheral] = []
@@ -104,7 +106,7 @@ class Bluez:
         bus = await MessageBus(bus_address=address, negotiate_unix_fd=True).connect()
         bus.add_message_handler(self._handle)
         await bus.call(_watch_clients())
-        self._bus = bus
+        self._bus, self._outbox = bus, Outbox(bus)
         self._show_adapter()
         if await bus.request_name(_NAME) is not RequestNameReply.PRIMARY_OWNER:
             await self.stop()
@@ -112,13 +114,15 @@ class Bluez:
 
     async def stop(self) -> None:
         """Leave the bus; devices and links are forgotten, peripherals stay within range."""
-        bus, self._bus = self._bus, None
+        bus, outbox, self._bus, self._outbox = self._bus, self._outbox, None, None
         self._forget_all()
         self.agents.reset()
         self.objects.clear()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if outbox is not None:
+            outbox.close()
         if bus is not None:
             bus.disconnect()
             await bus.wait_for_disconnect()
@@ -233,8 +237,8 @@ class Bluez:
     async def _send_reply(self, reply: Message) -> None:
         """Send, and close the descriptors that travelled with it: the client has its own now."""
         try:
-            if self._bus is not None:
-                await self._bus.send(reply)  # pyright: ignore[reportUnknownMemberType]
+            if self._outbox is not None:
+                await self._outbox.put(reply)
         finally:
             for descriptor in reply.unix_fds:
                 os.close(descriptor)
@@ -277,8 +281,8 @@ class Bluez:
         return None if self._bus is None else await self._bus.call(message)
 
     def _send(self, message: Message) -> None:
-        if self._bus is not None:
-            self._bus.send(message)  # pyright: ignore[reportUnknownMemberType]
+        if self._outbox is not None:
+            self._outbox.put(message)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

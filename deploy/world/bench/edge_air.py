@@ -37,8 +37,15 @@ class Air:
         self.reports += 1
 
     def leave(self, address: str) -> None:
-        """The device goes out of range and is never heard again."""
+        """The device goes out of range; BlueZ forgets it after a while."""
         self.bluez.remove(self._senders.pop(address))
+
+    async def pass_by(self, reports: Iterable[Report], a_second: float) -> None:
+        """Each is heard once and gone, so many a second."""
+        for report in reports:
+            self.broadcast(report)
+            self.leave(report.address)
+            await asyncio.sleep(1 / a_second)
 
     def _arrive(self, report: Report) -> Peripheral:
         sender = Peripheral(report.address, address_type=report.address_type)

@@ -1,6 +1,7 @@
 """What the box is held against: bleak and paho alone, each a program (`… edge_bare WHAT …`).
 
 `scan`: bleak's scanner as the box sets it, with a callback that does nothing.
+`remember`: the same with a callback that remembers everybody, as no box may.
 `drain FILE HOST PORT NAME PASSWORD`: rows of a spool as messages of 200, up to 20 without an
 acknowledgement, as fast as paho sends; it says how many seconds that took and how much CPU.
 """
@@ -10,10 +11,12 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bleak import BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -23,14 +26,17 @@ _A_MESSAGE = 200
 def main(what: str, *words: str) -> None:
     """Do what the words say."""
     if what == "scan":
-        asyncio.run(_scan())
+        asyncio.run(_scan(lambda _, __: None))
+    elif what == "remember":
+        everybody: dict[str, AdvertisementData] = {}
+        asyncio.run(_scan(lambda device, said: everybody.update({device.address: said})))
     else:
         say(**_drain(*words))
 
 
-async def _scan() -> None:
+async def _scan(heard: Callable[[BLEDevice, AdvertisementData], None]) -> None:
     bluez: Any = {"filters": {"DuplicateData": True}}
-    async with BleakScanner(lambda _, __: None, scanning_mode="active", bluez=bluez):
+    async with BleakScanner(heard, scanning_mode="active", bluez=bluez):
         say(ready=True)
         await asyncio.Event().wait()
 

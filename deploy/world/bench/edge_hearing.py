@@ -14,6 +14,7 @@ from deploy.world.bench.edge_air import Air, rounds
 from deploy.world.bench.edge_box import Used, furnish, is_connected, start_box
 from deploy.world.bench.receipting import Place, Receipter, receipting
 from deploy.world.bluez import Bluez
+from deploy.world.bluez_faults import Pace
 from deploy.world.capture import Report
 from deploy.world.stack import clean_environment
 
@@ -74,15 +75,23 @@ class Ears:
 
 @asynccontextmanager
 async def listening(
-    folder: Path, place: Place, placed: Collection[str], *, bare: bool = False
+    folder: Path,
+    place: Place,
+    placed: Collection[str],
+    *,
+    bare: str = "",
+    pace: Pace | None = None,
 ) -> AsyncGenerator[Ears]:
-    """A box that hears and is connected. Raises DidNotStart, TimeoutError."""
+    """A box that hears and is connected. Raises DidNotStart, TimeoutError.
+
+    `bare` is the scanner beside it, by its word in `edge_bare`; `pace` the emulated BlueZ's.
+    """
     furnish(folder, place, placed)
-    async with _bluez(folder) as (bluez, bus), receipting(place) as receipter:
+    async with _bluez(folder, pace) as (bluez, bus), receipting(place) as receipter:
         started = [await asyncio.to_thread(start_box, folder, bus=bus.address)]
         await until(lambda: bluez.listens and is_connected(folder))
         if bare:
-            started.append(await asyncio.to_thread(start_bare, folder, bus))
+            started.append(await asyncio.to_thread(start_bare, folder, bus, bare))
         try:
             box, *others = started
             yield Ears(
@@ -108,7 +117,7 @@ async def hear_home(
     """Hear a recording of a home's air so many times. `ours` are placed, each report is news."""
     placed = {report.address for report in reports if ours(report)}
     play = partial(rounds, reports, news=ours)
-    async with listening(folder, place, placed, bare=bare) as ears:
+    async with listening(folder, place, placed, bare="scan" if bare else "") as ears:
         await ears.hear(play(WARM))
         return await ears.hear(play(count))
 
@@ -120,10 +129,10 @@ async def until(happened: Callable[[], bool]) -> None:
             await asyncio.sleep(_LOOK)
 
 
-def start_bare(folder: Path, bus: PrivateBus) -> Guarded:
-    """Bleak's scanner with an empty callback, as a program that scans. Raises DidNotStart."""
+def start_bare(folder: Path, bus: PrivateBus, what: str) -> Guarded:
+    """Bleak's scanner alone, as a program. Raises DidNotStart."""
     process = Guarded.start(
-        [PYTHON, "-P", "-m", "deploy.world.bench.edge_bare", "scan"],
+        [PYTHON, "-P", "-m", "deploy.world.bench.edge_bare", what],
         log=folder / "bare.log",
         env={
             **clean_environment(),
@@ -136,9 +145,9 @@ def start_bare(folder: Path, bus: PrivateBus) -> Guarded:
 
 
 @asynccontextmanager
-async def _bluez(folder: Path) -> AsyncGenerator[tuple[Bluez, PrivateBus]]:
+async def _bluez(folder: Path, pace: Pace | None) -> AsyncGenerator[tuple[Bluez, PrivateBus]]:
     bus = await asyncio.to_thread(PrivateBus.start, folder / "bus")
-    bluez = Bluez()
+    bluez = Bluez(pace=pace)
     try:
         await bluez.start(bus.address)
         yield bluez, bus
