@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from adapters.errors import UnreadableFrame
 from adapters.frame import Frame
-from adapters.observation import Observation, Quality
+from adapters.observation import Kind, Observation, Quality
 
 Read = Callable[[Frame, bytes | None], tuple[Observation, ...]]
 """A frame and its device's key, if it has one, to observations.
@@ -50,13 +50,19 @@ class Adapter:
         Raises UnreadableFrame and its kinds, and nothing else.
         """
         try:
+            return self._held(frame, key)
+        except UnreadableFrame:
+            raise
+        except Exception as fault:
+            reason = readable(f"{self.name} failed: {type(fault).__name__}: {fault}")
+            raise UnreadableFrame(reason) from fault
+
+    def _held(self, frame: Frame, key: bytes | None) -> tuple[Observation, ...]:
+        try:
             return checked(self.name, self.read(frame, key))
         except UnreadableFrame as unreadable:
             partial = checked(self.name, unreadable.partial)
             raise type(unreadable)(readable(str(unreadable)), partial=partial) from None
-        except Exception as fault:
-            reason = readable(f"{self.name} failed: {type(fault).__name__}: {fault}")
-            raise UnreadableFrame(reason) from fault
 
 
 def checked(name: str, said: object) -> tuple[Observation, ...]:
@@ -78,6 +84,7 @@ def readable(text: str) -> str:
 def _checked(name: str, one: object) -> Observation:
     if not isinstance(one, Observation):
         raise UnreadableFrame(f"{name} gave {type(one).__name__} for an observation")
+    _refuse_words(name, one)
     if one.code is not None and one.code not in _SMALLINT:
         raise UnreadableFrame(f"{name} gave the code {one.code}, which is no small number")
     if one.record is not None and not 0 <= one.record < 2**63:
@@ -90,6 +97,17 @@ def _checked(name: str, one: object) -> Observation:
         quality = Quality.NOT_A_NUMBER if math.isnan(one.value) else Quality.INFINITE
         return Observation(one.kind, code=one.code, quality=quality, details=one.details)
     return one
+
+
+def _refuse_words(name: str, one: Observation) -> None:
+    """What stands for a number that is stored for ever is one of ours, and no text or number."""
+    kind, quality = cast("tuple[object, object]", (one.kind, one.quality))
+    if not isinstance(kind, Kind):
+        raise UnreadableFrame(f"{name} gave the kind {kind!r}; adapters/catalogue.py has them")
+    if not isinstance(quality, Quality):
+        raise UnreadableFrame(
+            f"{name} gave the quality {quality!r}; adapters/observation.py has them"
+        )
 
 
 def _are_texts(details: Iterable[tuple[object, object]]) -> bool:

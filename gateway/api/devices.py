@@ -39,6 +39,7 @@ _EDITED = answers(
     HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED
 )
 _KINDS = [kind.name.lower() for kind in Kind]
+_UNKNOWN = "unknown"
 
 
 def _kind(name: str) -> str:
@@ -136,11 +137,14 @@ class DevicesBody(BaseModel):
 
 @dataclass(slots=True, kw_only=True)
 class ObservationBody:
-    """`value` in `unit` (UCUM); `clock` says how sure `occurred` is."""
+    """`value` in `unit` (UCUM); `clock` says how sure `occurred` is.
+
+    `kind` is `unknown` where a newer version of the gateway stored it.
+    """
 
     occurred: datetime
     received: datetime
-    kind: KindName
+    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": [*_KINDS, _UNKNOWN]})]
     value: float | None
     unit: str | None
     code: int | None
@@ -343,12 +347,12 @@ def observation_body(one: reads.Observed) -> ObservationBody:
     return ObservationBody(
         occurred=one.occurred,
         received=one.received,
-        kind=_KIND_NAMES[one.kind],
+        kind=_KIND_NAMES.get(one.kind, _UNKNOWN),
         value=one.value,
-        unit=_UNITS[one.kind],
+        unit=_UNITS.get(one.kind),
         code=one.code,
-        quality=_QUALITIES[one.quality],
-        clock=_CLOCKS[one.clock],
+        quality=_QUALITIES.get(one.quality, _UNKNOWN),
+        clock=_CLOCKS.get(one.clock, _UNKNOWN),
         role=one.role,
         room=one.room,
     )

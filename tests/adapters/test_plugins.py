@@ -184,6 +184,26 @@ def test_what_a_plug_in_does_wrong_makes_its_frame_unreadable_and_nothing_else(
     str(unreadable.value).encode()
 
 
+@pytest.mark.parametrize("kind", ["wet", 999, Kind.WET.value, None])
+def test_a_kind_that_is_none_of_ours_is_told_and_never_stored(kind: Kind) -> None:
+    with pytest.raises(UnreadableFrame, match=r"toy gave the kind .*catalogue"):
+        registry.Asked([giving((Observation(kind),))]).read(frame(), None)
+
+
+@pytest.mark.parametrize("quality", ["good", 7, None])
+def test_a_quality_that_is_none_of_ours_is_told_and_never_stored(quality: Quality) -> None:
+    with pytest.raises(UnreadableFrame, match="toy gave the quality"):
+        registry.Asked([giving((Observation(Kind.WET, quality=quality),))]).read(frame(), None)
+
+
+def test_what_was_read_of_a_broken_frame_is_held_to_the_same() -> None:
+    wrong = Observation(Kind.WET, record="seven")  # pyright: ignore[reportArgumentType]
+    adapter = raising(UnreadableFrame("cut short", partial=(wrong,)))
+
+    with pytest.raises(UnreadableFrame, match="toy failed: TypeError"):
+        registry.Asked([adapter]).read(frame(), None)
+
+
 def test_a_number_that_is_none_is_marked() -> None:
     said = (Observation(Kind.TEMPERATURE, float("nan")), Observation(Kind.CO2, float("-inf")))
 
