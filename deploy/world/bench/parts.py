@@ -18,7 +18,9 @@ LOGS = RUNTIME / "bench"
 LEAST_FREE = 100_000_000
 """Bytes of the disk below which the database is about to stand still, with all that wait for it."""
 _EVERY = 0.25
-_LATER = 1.0
+_SETTLED = 0.5
+"""Seconds after which the end of what the others stand on, the first of the parts, is seen too."""
+_LATER = 2.0
 """Seconds in which a part is seen to have ended, after others have felt it."""
 
 
@@ -83,7 +85,8 @@ async def _soon(look: Look) -> Stop | None:
 async def _seen(look: Look) -> Stop:
     while True:
         if trouble := await asyncio.to_thread(look):
-            return trouble
+            await asyncio.sleep(_SETTLED)
+            return await asyncio.to_thread(look) or trouble
         await asyncio.sleep(_EVERY)
 
 
