@@ -44,17 +44,3 @@ def test_the_adapter_on_the_page_is_installed_found_and_reads_its_examples(tmp_p
     assert "chair: a plug-in" in listed.stdout
     assert tried.stdout.count("right:") == 4, tried.stdout
     assert tried.returncode == 0
-
-
-def test_an_example_that_is_read_otherwise_is_told(tmp_path: Path) -> None:
-    example = """[{"says": "a door", "frame": {"device": "A4:C1:38:8D:18:B2",
-        "heard": "advertisement", "at": 1, "uptime": 0.5, "data": {"fcd2": "401a01"}},
-        "reads": [{"kind": "door", "value": 0.0}]},
-        {"says": "no frame", "frame": {}, "reads": []}]"""
-    (tmp_path / "wrong.examples.json").write_text(example)
-
-    tried = run(tmp_path, "-m", "adapters", "wrong.examples.json")
-
-    assert "wrong: a door reads [{'kind': 'door', 'value': 1.0}]" in tried.stdout
-    assert "wrong: no frame no frame as a box sends it" in tried.stdout
-    assert tried.returncode == 1
