@@ -5,7 +5,9 @@ another adapter reads, is set aside with the reason and stops nobody: neither th
 other adapters. Which these are, `python -m adapters` tells.
 """
 
+import re
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
@@ -13,6 +15,13 @@ from typing import Final, cast
 from adapters.adapter import NAME_LENGTH, Adapter, readable
 
 GROUP: Final = "trygport.adapters"
+
+_UUID: Final = re.compile(
+    r"[0-9a-f]{4}|(?!0000[0-9a-f]{4}-0000-1000-8000-00805f9b34fb)"
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+_AS_WRITTEN: Final = "four hexadecimal digits in lower case, or the long form of one of your own"
+_COMPANIES: Final = range(2**16)
 
 Claim = tuple[str, str | int]
 """How a frame is recognised, and by what: ("data", "fcd2"), ("manufacturers", 0xFFFF), …"""
@@ -79,16 +88,25 @@ def _loaded(point: EntryPoint) -> Adapter:
 
 def _refuse_misspelt(adapter: Adapter) -> None:
     """An adapter that could never be asked is a mistake that nobody would see."""
-    for what in (adapter.data, adapter.services, adapter.names, adapter.characteristics):
-        for word in cast("Iterable[object]", what):
-            if not isinstance(word, str) or word != word.lower():
-                raise _Unfit(f"{word!r} is no text in lower case")
-    if any(len(name) != NAME_LENGTH for name in adapter.names):
-        raise _Unfit(f"a beginning of a name has {NAME_LENGTH} letters")
-    if not all(isinstance(one, int) for one in cast("Iterable[object]", adapter.manufacturers)):
-        raise _Unfit("a company id is a number")
+    for where in ("data", "services", "characteristics"):
+        for uuid in _said(adapter, where):
+            if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
+                raise _Unfit(f"{where}: {uuid!r} is no UUID as boxes write it: {_AS_WRITTEN}")
+    for name in _said(adapter, "names"):
+        if not isinstance(name, str) or name != name.lower() or len(name) != NAME_LENGTH:
+            raise _Unfit(f"names: {name!r} is not {NAME_LENGTH} letters in lower case")
+    for company in _said(adapter, "manufacturers"):
+        if type(company) is not int or company not in _COMPANIES:
+            raise _Unfit(f"manufacturers: {company!r} is no number from 0 to 0xFFFF")
     if not claims(adapter):
         raise _Unfit("it says of no frame that it reads it")
+
+
+def _said(adapter: Adapter, where: str) -> AbstractSet[object]:
+    said: object = getattr(adapter, where)
+    if not isinstance(said, AbstractSet):
+        raise _Unfit(f"{where} is {type(said).__name__}, no frozenset")
+    return cast("AbstractSet[object]", said)
 
 
 def _refuse_taken(adapter: Adapter, claimed: Mapping[Claim, str]) -> None:

@@ -80,6 +80,14 @@ GIVEN: dict[str, object] = {
     "bthome": Adapter(name="bthome", read=nothing, manufacturers=frozenset({1})),
     "shouts": Adapter(name="shouts", read=nothing, data=frozenset({"FE95"})),
     "long": Adapter(name="long", read=nothing, names=frozenset({"longer"})),
+    "prefixed": Adapter(name="prefixed", read=nothing, characteristics=frozenset({"0x2a90"})),
+    "spelt_out": Adapter(
+        name="spelt_out",
+        read=nothing,
+        services=frozenset({"0000181a-0000-1000-8000-00805f9b34fb"}),
+    ),
+    "huge": Adapter(name="huge", read=nothing, manufacturers=frozenset({0x1234567})),
+    "listed": Adapter(name="listed", read=nothing, data=["fe95"]),  # pyright: ignore[reportArgumentType]
     "good": Adapter(name="good", read=nothing, manufacturers=frozenset({1})),
 }
 
@@ -136,6 +144,10 @@ def test_a_broken_package_is_set_aside_with_its_reason_and_stops_nobody(tmp_path
         ("bthome", "an adapter bthome already"),
         ("shouts", "lower case"),
         ("long", "3 letters"),
+        ("prefixed", "characteristics: '0x2a90' is no UUID"),
+        ("spelt_out", "four hexadecimal digits"),
+        ("huge", "manufacturers: 19088743 is no number from 0 to 0xFFFF"),
+        ("listed", "data is list"),
     ],
 )
 def test_an_unfit_plug_in_is_set_aside_and_the_fit_one_stays(name: str, reason: str) -> None:
