@@ -31,6 +31,7 @@ NOT_ADAPTERS = frozenset(
         "ieee11073",
         "library",
         "observation",
+        "plans",
         "plugins",
         "registry",
         "words",
