@@ -27,7 +27,7 @@ async def test_whatever_a_planner_asks_the_api_does_what_it_says_of_itself(here:
     asks = await asker(here, "planner")
     again = [way for way in RIGHTS if may("administrator", way)]  # test_described covers these
     async with serving(here, pages) as address:
-        tally = await held_to_its_word(here, asks, address, most=6, sparing=again)
+        tally = await held_to_its_word(here, asks, address, most=4, sparing=again)
 
     shown(tally, asks.role)
 
