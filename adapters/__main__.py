@@ -38,7 +38,8 @@ def main() -> None:
 
 def _listed() -> int:
     for adapter in registry.PLUGINS:
-        _say(f"{adapter.name}: a plug-in")
+        connected = f"; boxes connect to the model {adapter.name}" if adapter.plan else ""
+        _say(f"{adapter.name}: a plug-in{connected}")
     _say_set_aside()
     for adapter in registry.FAMILIES:
         _say(f"{adapter.name}: part of Trygport")

@@ -4,9 +4,9 @@ This is the interface of plug-ins too (`adapters.plugins`): it changes only by g
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, cast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
 
 from adapters.errors import UnreadableFrame
 from adapters.frame import Frame
@@ -34,6 +34,9 @@ class Adapter:
     `data`: UUIDs of service data; `manufacturers`: company ids; `services`: UUIDs that the device
     lists; `names`: how its name begins, three letters in lower case; `characteristics`: UUIDs that
     are read or notified over a connection. UUIDs of 16 bits are four lower-case digits.
+
+    `plan`: how a box connects to a device that is registered with this name as its model, in the
+    words of `adapters.plans`; None where it is only listened to.
     """
 
     name: str
@@ -43,6 +46,12 @@ class Adapter:
     services: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     characteristics: frozenset[str] = frozenset()
+    plan: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it reads nothing in an advertisement, which then need not be kept."""
+        return not (self.data or self.manufacturers or self.services or self.names)
 
     def asked(self, frame: Frame, key: bytes | None) -> tuple[Observation, ...]:
         """What the adapter reads, held to what can be stored; its faults are the frame's.

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
 from adapters.adapter import NAME_LENGTH, Adapter, readable
+from adapters.plans import fetched, flaw
 
 GROUP: Final = "trygport.adapters"
 
@@ -21,6 +22,7 @@ _UUID: Final = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
 _AS_WRITTEN: Final = "four hexadecimal digits in lower case, or the long form of one of your own"
+_MODEL: Final = re.compile("[a-z0-9_-]{1,40}")
 _COMPANIES: Final = range(2**16)
 
 Claim = tuple[str, str | int]
@@ -54,6 +56,7 @@ def sorted_out(points: Iterable[EntryPoint], taken: Mapping[Claim, str]) -> Foun
         try:
             adapter = _loaded(point)
             _refuse_taken(adapter, claimed)
+            _refuse_plan(adapter, claimed)
         except _Unfit as unfit:
             result.aside[point.name] = readable(str(unfit))
             continue
@@ -115,3 +118,16 @@ def _refuse_taken(adapter: Adapter, claimed: Mapping[Claim, str]) -> None:
     for claim in claims(adapter):
         if claim[0] in ("data", "characteristics") and claim in claimed:
             raise _Unfit(f"{claim[0]} {claim[1]} is read by {claimed[claim]}")
+
+
+def _refuse_plan(adapter: Adapter, claimed: Mapping[Claim, str]) -> None:
+    """For one wrong plan a box refuses all that it is told, so none may get there."""
+    if adapter.plan is None:
+        return
+    if not _MODEL.fullmatch(adapter.name):
+        raise _Unfit(f"no device has the model {adapter.name}: a-z, 0-9, _ and - alone, up to 40")
+    if (wrong := flaw(adapter.plan)) is not None:
+        raise _Unfit(f"plan: {wrong}")
+    read = {uuid for where, uuid in (*claims(adapter), *claimed) if where == "characteristics"}
+    if unread := sorted(fetched(adapter.plan) - read):
+        raise _Unfit(f"plan: it fetches {', '.join(unread)}, which no adapter reads")

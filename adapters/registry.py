@@ -109,6 +109,10 @@ PLUGINS: Final = tuple(_FOUND.adapters)
 """Adapters that vendors ship, as they were installed when this program started."""
 SET_ASIDE: Final[Mapping[str, str]] = _FOUND.aside
 """Plug-ins that are not used, by name, with the reason."""
+PLANNED: Final[Mapping[str, Adapter]] = {
+    adapter.name: adapter for adapter in (*FAMILIES, *PLUGINS) if adapter.plan is not None
+}
+"""By the model of their devices: adapters that say how a box connects to them."""
 
 
 class Asked:

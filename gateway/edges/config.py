@@ -13,6 +13,7 @@ from adapters import (
     glucose,
     heart_rate,
     pulse_oximeter,
+    registry,
     thermometer,
     weight_scale,
 )
@@ -100,12 +101,15 @@ _DISPENSER: Mapping[str, Any] = {
     "listen_seconds": 20,
 }
 CONNECTIONS: Mapping[str, Mapping[str, Any]] = {
+    **{model: adapter.plan for model, adapter in registry.PLANNED.items() if adapter.plan},
     **_HEALTH,
     "dispenser": _DISPENSER,
 }
 """How a device of a model is connected to; every other model is only listened to."""
 
-SILENT_MODELS = frozenset(_HEALTH)
+SILENT_MODELS = frozenset(
+    {*_HEALTH, *(model for model, adapter in registry.PLANNED.items() if adapter.silent)}
+)
 """Models whose advertisement says nothing but that a connection is worth while."""
 
 _OUR_CALL_BUTTON = "5450"  # "TP", the first bytes of its payload

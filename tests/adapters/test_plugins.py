@@ -35,6 +35,24 @@ print([(one.kind.name, one.value) for one in (*registry.read(frame), *registry.r
 print(dict(registry.SET_ASIDE))
 """
 
+SCALE = """
+from adapters.adapter import Adapter
+
+def read(frame, key):
+    return ()
+
+ADAPTER = Adapter(name="scale", read=read, characteristics=frozenset({"ff01"}),
+                  plan={"when": "every", "seconds": 600, "read": ["ff01"]})
+"""
+CONFIGURED = """
+from edge.config import read_config
+from gateway.edges.config import config
+from gateway.store.configs import Placed
+placed = [Placed(address="A4:C1:38:00:00:01", model="scale", role="other")]
+[device] = read_config(config(1, placed)).devices.values()
+print(device.connect is not None, device.connect.read, device.advertisement)
+"""
+
 
 def shipped(folder: Path, name: str, source: str) -> None:
     """Install a vendor's package: a module and what an installer writes beside it."""
@@ -71,6 +89,10 @@ def nothing(_frame: Frame, _key: bytes | None) -> tuple[Observation, ...]:
     return ()
 
 
+def planned(name: str, plan: dict[str, object]) -> Adapter:
+    return Adapter(name=name, read=nothing, characteristics=frozenset({"ff01"}), plan=plan)
+
+
 GIVEN: dict[str, object] = {
     "not_one": "an adapter",
     "other_name": Adapter(name="another", read=nothing, manufacturers=frozenset({1})),
@@ -88,6 +110,9 @@ GIVEN: dict[str, object] = {
     ),
     "huge": Adapter(name="huge", read=nothing, manufacturers=frozenset({0x1234567})),
     "listed": Adapter(name="listed", read=nothing, data=["fe95"]),  # pyright: ignore[reportArgumentType]
+    "idle": planned("idle", {"when": "every"}),
+    "blind": planned("blind", {"when": "every", "read": ["ff01", "2a99", "2a35"]}),
+    "big man": planned("big man", {"when": "every", "read": ["ff01"]}),
     "good": Adapter(name="good", read=nothing, manufacturers=frozenset({1})),
 }
 
@@ -148,6 +173,9 @@ def test_a_broken_package_is_set_aside_with_its_reason_and_stops_nobody(tmp_path
         ("spelt_out", "four hexadecimal digits"),
         ("huge", "manufacturers: 19088743 is no number from 0 to 0xFFFF"),
         ("listed", "data is list"),
+        ("idle", "plan: nothing is fetched"),
+        ("blind", "plan: it fetches 2a99, which no adapter reads"),
+        ("big man", "no device has the model big man"),
     ],
 )
 def test_an_unfit_plug_in_is_set_aside_and_the_fit_one_stays(name: str, reason: str) -> None:
@@ -156,6 +184,16 @@ def test_an_unfit_plug_in_is_set_aside_and_the_fit_one_stays(name: str, reason: 
     assert [one.name for one in result.adapters] == ["good"]
     assert list(result.aside) == [name]
     assert reason in result.aside[name]
+
+
+def test_a_plug_in_brings_how_boxes_connect_to_its_model(tmp_path: Path) -> None:
+    shipped(tmp_path, "scale", SCALE)
+
+    told = run(tmp_path, "-c", CONFIGURED)
+    listed = run(tmp_path, "-m", "adapters")
+
+    assert told.stdout.split() == ["True", "('ff01',)", "False"], told.stderr
+    assert "scale: a plug-in; boxes connect to the model scale\n" in listed.stdout
 
 
 def raising(fault: Exception) -> Adapter:

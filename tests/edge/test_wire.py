@@ -11,7 +11,7 @@ import pytest
 
 from adapters.frame import Batch, Lane, encode_spooled
 from adapters.plans import WORDS, fetched, flaw
-from adapters.registry import CHARACTERISTICS
+from adapters.registry import CHARACTERISTICS, PLANNED
 from edge.clock import state
 from edge.config import BadConfig, Plan, read_config
 from edge.heartbeat import Heartbeat
@@ -90,7 +90,8 @@ def sent(plan: Mapping[str, Any]) -> bytes:
 @pytest.mark.parametrize("model", PLANS)
 def test_a_plan_has_no_misspelt_word_and_what_it_brings_is_read(model: str) -> None:
     assert flaw(PLANS[model]) is None
-    assert fetched(PLANS[model]) <= CHARACTERISTICS.keys()
+    own = {uuid for adapter in PLANNED.values() for uuid in adapter.characteristics}
+    assert fetched(PLANS[model]) <= {*CHARACTERISTICS, *own}
 
 
 @pytest.mark.parametrize("word", ["read", "subscribe", "racp"])
