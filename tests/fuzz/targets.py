@@ -231,6 +231,9 @@ def _of_family(family: Adapter) -> SearchStrategy[tuple[bytes, bytes | None]]:
 
     def made(sign: tuple[str, str | int], payload: bytes, company: int) -> bytes:
         where, what = sign
+        if where == "characteristics":
+            heard = frame(heard="characteristic", uuid=str(what), value=payload)
+            return encode_frame(heard).encode()
         said: dict[str, Any] = {"device": BUTTON, "manufacturer": {company: payload}}
         if where == "data":
             said |= {"data": {str(what): payload}, "manufacturer": {}}
@@ -248,6 +251,7 @@ def _of_family(family: Adapter) -> SearchStrategy[tuple[bytes, bytes | None]]:
 
 
 def _every() -> Mapping[str, Target]:
+    families = (*registry.FAMILIES, *registry.PLUGINS)  # plug-ins, where some are installed
     places = [
         *(("data", uuid) for uuid in registry.SERVICE_DATA),
         *(("manufacturer", company) for company in registry.MANUFACTURERS),
@@ -258,7 +262,7 @@ def _every() -> Mapping[str, Target]:
         Target("wire", st.tuples(hostile.topics, hostile.messages), wire_reader),
         Target("batch_noise", st.tuples(hostile.topics, hostile.noise), batch),
         *(Target(f"adapter_{what}", _of(where, what), adapters) for where, what in places),
-        *(Target(f"family_{one.name}", _of_family(one), adapters) for one in registry.FAMILIES),
+        *(Target(f"family_{one.name}", _of_family(one), adapters) for one in families),
         Target("adapters_together", st.tuples(hostile.frames, _KEYS), adapters),
         Target("mqtt", st.tuples(hostile.from_broker, hostile.from_broker), mqtt),
         Target("state", hostile.states, state),

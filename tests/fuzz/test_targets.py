@@ -35,7 +35,8 @@ def test_every_adapter_has_a_target() -> None:
     adapters = {*registry.SERVICE_DATA, *registry.MANUFACTURERS, *registry.CHARACTERISTICS}
 
     assert {f"adapter_{what}" for what in adapters} < TARGETS.keys()
-    assert {f"family_{one.name}" for one in registry.FAMILIES} < TARGETS.keys()
+    families = (*registry.FAMILIES, *registry.PLUGINS)
+    assert {f"family_{one.name}" for one in families} < TARGETS.keys()
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
