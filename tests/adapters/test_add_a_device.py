@@ -1,10 +1,13 @@
 """The page on how to add a device holds: what it shows is installed by it, found, and reads."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from adapters.plans import WORDS, flaw
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "deploy" / "add-a-device.md"
@@ -44,3 +47,11 @@ def test_the_adapter_on_the_page_is_installed_found_and_reads_its_examples(tmp_p
     assert "chair: a plug-in" in listed.stdout
     assert tried.stdout.count("right:") == 4, tried.stdout
     assert tried.returncode == 0
+
+
+def test_the_plan_on_the_page_is_good_and_every_word_of_plans_is_told() -> None:
+    page = PAGE.read_text("utf-8")
+    [plan] = re.findall(r"^```json\n(\{.*\})\n```$", page, re.MULTILINE)
+
+    assert flaw(json.loads(plan)) is None
+    assert {word for word in WORDS if f'"{word}": ' not in page} == set()
