@@ -75,7 +75,9 @@ def flaw(plan: object) -> str | None:
         read = _Plan.model_validate_json(json.dumps(plan))
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
-        return f"{'.'.join(str(step) for step in first['loc']) or 'plan'}: {first['msg']}"
+        is_misspelt = first["type"] == "extra_forbidden"
+        why = "a plan has no such word" if is_misspelt else first["msg"]
+        return f"{'.'.join(str(step) for step in first['loc']) or 'plan'}: {why}"
     except (TypeError, ValueError, RecursionError) as wrong:
         return f"no plan: {wrong}"
     return _useless(read)

@@ -98,7 +98,7 @@ def test_a_plan_has_no_misspelt_word_and_what_it_brings_is_read(model: str) -> N
 def test_a_misspelt_word_is_found_out(word: str) -> None:
     plan = {"when": "every", "read": ["2a19"], word[:-1]: GOOD[word]}
 
-    assert flaw(plan) == f"{word[:-1]}: Extra inputs are not permitted"
+    assert flaw(plan) == f"{word[:-1]}: a plan has no such word"
 
 
 def test_a_plan_that_brings_nothing_is_found_out() -> None:
