@@ -213,7 +213,7 @@ class ConfigFile:
             return read_config(self._path.read_bytes())
         except FileNotFoundError:
             return Config()
-        except BadConfig as bad:
+        except (BadConfig, OSError) as bad:  # of root, by a run by hand; or the card fails
             _log.warning("%s: %s; waiting for the gateway's", self._path, bad)
             return Config()
 

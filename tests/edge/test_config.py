@@ -192,6 +192,17 @@ def test_a_spoilt_file_is_as_none(tmp_path: Path) -> None:
     assert ConfigFile(tmp_path / "config.json").current == Config()
 
 
+def test_one_that_the_system_does_not_hand_out_is_waited_for_from_the_gateway(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "config.json").mkdir()  # as another user's file: an OSError, to root too
+
+    kept = ConfigFile(tmp_path / "config.json")
+
+    assert (kept.current, "waiting for the gateway's" in caplog.text) == (Config(), True)
+    assert kept.take(json.dumps(GOOD).encode()) is kept.current
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
