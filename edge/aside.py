@@ -1,5 +1,6 @@
 """Sets aside what a box kept as another one, so that nothing is sent under a wrong name."""
 
+import re
 from pathlib import Path
 
 from edge.config import CONFIG
@@ -23,6 +24,8 @@ def set_box_aside(home: Path, edge: str) -> list[Path]:
     """Rename the spool and the configuration of a box; where they are now. Raises OSError.
 
     Nothing is deleted: under their old names again, with the old identity, they are still good.
+    An older agent noted any id at all: what no file may be called, or a pattern means, is left out.
     """
+    name = re.sub(r"[^0-9A-Za-z-]", "_", edge)[:64]
     kept = [path for path in (home / SPOOL, home / CONFIG) if path.exists()]
-    return [set_aside(path, f"of-{edge}") for path in kept]
+    return [set_aside(path, f"of-{name}") for path in kept]

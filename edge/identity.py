@@ -8,12 +8,11 @@ from pathlib import Path
 from edge.fields import BadFields, Fields
 from edge.files import write_atomically
 from edge.line import Link
-from edge.settings import BadSetting, Settings
+from edge.settings import ID, BadSetting, Settings
 
 FILE = "identity.json"
 """The file's name in the box's home folder."""
 
-_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _BROKER = re.compile(r"mqtts?://\S{1,300}")
 _TEXT = re.compile(r"[^\x00-\x1f]{1,300}")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[\s\S]{1,20000}")
@@ -60,7 +59,7 @@ def read_identity(said: bytes) -> Identity:
     try:
         fields = Fields(json.loads(said), "identity")
         identity = Identity(
-            edge=fields.text("edge", _ID),
+            edge=fields.text("edge", ID),
             broker=fields.text("broker", _BROKER),
             ca=fields.text("ca", _PEM) if "ca" in fields else None,
             username=fields.text("username", _TEXT),

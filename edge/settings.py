@@ -12,7 +12,8 @@ from edge.clock import BadClock, Clock, Synchronised, clock_from
 
 PREFIX = "EDGE_"
 """Every setting is a variable of the environment: this prefix and the field's name in capitals."""
-
+ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+"""A box's id: one level of a topic, and part of a file's name."""
 
 _FOR_THE_SECOND_WAY = 10.0  # seconds
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")  # dev_valid_name() of Linux
@@ -167,6 +168,12 @@ def _command(text: str) -> str:
     return text
 
 
+def _id(text: str) -> str:
+    if text and not ID.fullmatch(text):
+        raise ValueError("1 to 64 letters, digits and hyphens, as `gateway edges add` prints it")
+    return text
+
+
 def _broker(text: str) -> str:
     if text and not text.startswith(("mqtt://", "mqtts://")):
         raise ValueError("neither mqtt://HOST:PORT nor mqtts://HOST:PORT")
@@ -179,6 +186,7 @@ _READERS: Mapping[str, Any] = {
     "production": _yes_or_no,
     "broker": _broker,
     "second_broker": _broker,
+    "id": _id,
     "second_interface": _interface,
     "second_after": _between(5, 600, "seconds"),
     "hook": _command,

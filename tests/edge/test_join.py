@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.runtime.certificate import Certificate, certificate
+from edge.aside import set_box_aside
 from edge.config import CONFIG
 from edge.disk import SpoolTaken
 from edge.identity import FILE, BadIdentity, NotJoined, identity_of, read_identity
@@ -284,3 +285,17 @@ def test_settings_stand_in_for_joining_and_override_it(tmp_path: Path) -> None:
 def test_any_file_at_all_is_an_identity_or_a_bad_one(said: bytes) -> None:
     with pytest.raises(BadIdentity):
         read_identity(said)
+
+
+@pytest.mark.parametrize(("before", "name"), [("a/#", "a__"), ("../" * 40, "_" * 64)])
+def test_what_was_kept_under_an_id_that_no_file_may_be_called_is_set_aside_too(
+    tmp_path: Path, before: str, name: str
+) -> None:
+    for _ in range(2):
+        (tmp_path / SPOOL).write_bytes(b"")
+        set_box_aside(tmp_path, before)
+
+    assert {file.name for file in tmp_path.iterdir()} == {
+        f"{SPOOL}.of-{name}-0",
+        f"{SPOOL}.of-{name}-1",
+    }

@@ -45,6 +45,8 @@ def test_what_is_given_is_taken() -> None:
         ("EDGE_KEEP_DAYS", "1", "at least 3 days"),
         ("EDGE_BROKER", "http://x", "mqtts://"),
         ("EDGE_SECOND_BROKER", "192.0.2.7", "mqtts://"),
+        ("EDGE_ID", "a/#", "letters, digits and hyphens"),
+        ("EDGE_ID", "box\n", "letters, digits and hyphens"),
         ("EDGE_SECOND_INTERFACE", "wwan0/eth0", "ip link"),
         ("EDGE_SECOND_INTERFACE", "a-name-that-is-too-long", "ip link"),
         ("EDGE_SECOND_AFTER", "1", "between 5 and 600 seconds"),
