@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -140,7 +139,7 @@ def _told(one: Sighting) -> dict[str, object]:
 def _is_sane(seconds: object) -> bool:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return False
-    return math.isfinite(seconds) and SHORTEST <= seconds <= LONGEST
+    return SHORTEST <= seconds <= LONGEST  # nothing that is not finite, and of any length
 
 
 def _whole(said: object) -> int:

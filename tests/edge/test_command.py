@@ -103,6 +103,9 @@ async def test_a_discovery_is_answered_with_the_strongest_and_without_names(
         ({"seconds": "10"}, "bad_command"),
         ({"seconds": None}, "bad_command"),
         ({"seconds": float("inf")}, "bad_command"),
+        ({"seconds": float("nan")}, "bad_command"),
+        ({"seconds": 10**400}, "bad_command"),
+        ({"seconds": -(10**400)}, "bad_command"),
     ],
 )
 async def test_what_is_not_to_be_done_is_refused_by_a_word(
