@@ -1,5 +1,6 @@
 """Sets of sequence numbers, kept as ranges with both ends included; pure."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
@@ -73,7 +74,7 @@ class Ranges:
         return None
 
 
-_INFINITE = 1 << 63
+_INFINITE = math.inf  # greater than every whole number, however long
 
 
 def _joined(ranges: Iterable[Range]) -> list[Range]:

@@ -9,6 +9,8 @@ from edge.ranges import Range
 
 FORMAT = 1
 """The version of the receipt that this module reads."""
+HIGHEST = 2**53 - 1
+"""No sequence number is greater: the gateway takes no greater one."""
 
 
 class BadReceipt(ValueError):
@@ -59,6 +61,6 @@ def _ranges(stream: str, value: object) -> tuple[Range, ...]:
 def _is_range(pair: object) -> TypeGuard[list[int]]:
     match pair:
         case [int(first), int(last)]:
-            return type(first) is int and type(last) is int and 0 < first <= last
+            return type(first) is int and type(last) is int and 0 < first <= last <= HIGHEST
         case _:
             return False

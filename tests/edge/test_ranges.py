@@ -58,3 +58,10 @@ def test_a_gap_is_the_first_run_of_what_is_missing(
         assert first == missing[0]
         assert set(range(first, last + 1)) <= set(missing)
         assert last + 1 not in missing
+
+
+def test_a_number_of_any_length_is_in_its_range_and_leaves_nothing_when_taken_away() -> None:
+    huge = Ranges([(1, 2**70)])
+
+    assert 1 in huge
+    assert Ranges([(1, 5)]) - huge == Ranges()

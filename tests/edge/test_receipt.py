@@ -28,7 +28,9 @@ def test_a_receipt_may_ask_for_what_is_missing() -> None:
     assert read_receipt(said) == Receipt("e", {}, {"s": ((2, 3),)})
 
 
-@pytest.mark.parametrize("missing", ["[]", "null", '{"s":[[3,2]]}', '{"s":1}'])
+@pytest.mark.parametrize(
+    "missing", ["[]", "null", '{"s":[[3,2]]}', '{"s":1}', f'{{"s":[[1,{2**70}]]}}']
+)
 def test_an_asking_that_is_none_is_refused(missing: str) -> None:
     said = f'{{"format":1,"epoch":"e","streams":{{}},"missing":{missing}}}'.encode()
 
@@ -37,7 +39,11 @@ def test_an_asking_that_is_none_is_refused(missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "ranges", ["[[0,5]]", "[[5,1]]", "[[1,2,3]]", "[[1.0,2]]", "[[true,2]]", "{}", "[1]", "null"]
+    "ranges",
+    [
+        *("[[0,5]]", "[[5,1]]", "[[1,2,3]]", "[[1.0,2]]", "[[true,2]]", "{}", "[1]", "null"),
+        *(f"[[1,{2**53}]]", f"[[1,{2**70}]]", f"[[{2**70},{2**71}]]"),
+    ],
 )
 def test_ranges_that_are_none_are_refused(ranges: str) -> None:
     said = f'{{"format":1,"epoch":"e","streams":{{"s":{ranges}}}}}'.encode()
