@@ -179,7 +179,18 @@ states = st.one_of(noise, bent(json.loads(state("running"))))
 _STREAM = "5a3f5d0e-0000-4000-8000-000000000001"
 receipts = st.one_of(
     noise,
-    bent({"format": 1, "epoch": _STREAM, "streams": {_STREAM: [[1, 4], [9, 9]]}, "missing": {}}),
+    bent(
+        {
+            "format": 1,
+            "epoch": _STREAM,
+            "streams": {_STREAM: [[1, 4], [9, 9]]},
+            "missing": {_STREAM: [[2, 3]]},
+        }
+    ),
+)
+commands = st.one_of(
+    noise,
+    bent({"format": 1, "id": _STREAM, "do": "discover", "seconds": 60, "until": 2**50}),
 )
 configs = st.one_of(
     noise,

@@ -5,6 +5,7 @@ own literal and read back. A target raises for an input that it should have with
 """
 
 import contextlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from adapters.errors import UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import Observation
 from adapters.plugins import claims
+from edge.command import Commands
 from edge.config import BadConfig, read_config
+from edge.ranges import Ranges
 from edge.receipt import BadReceipt, read_receipt
 from gateway.ingest import packets, wire
 from gateway.ingest.batches import (
@@ -36,6 +39,7 @@ from gateway.ingest.contact import read_state
 from gateway.ingest.refusal import halves
 from gateway.store.register import lines, table
 from gateway.store.register.cpr import is_like_cpr
+from tests.edge.frames import HandClock
 from tests.frames import BUTTON, frame
 from tests.fuzz import hostile
 from tests.gateway.test_wire import STRICT, same
@@ -147,8 +151,17 @@ def receipt(payload: bytes) -> None:
         said = read_receipt(payload)
     except BadReceipt:
         return
-    for stored in said.streams.values():
-        assert all(0 < first <= last for first, last in stored)
+    for stored in (*said.streams.values(), *said.missing.values()):
+        assert all(0 < first <= last < 2**53 for first, last in stored)
+        assert Ranges(stored) - stored == Ranges()
+
+
+def command(payload: bytes) -> None:
+    """A command is taken, answered once with a word why not, or left alone."""
+    answers = list[bytes]()
+    Commands(HandClock(), None, answers.append).take(payload)
+    assert len(answers) <= 1
+    assert all(json.loads(said)["error"] for said in answers)
 
 
 def config(payload: bytes) -> None:
@@ -267,6 +280,7 @@ def _every() -> Mapping[str, Target]:
         Target("mqtt", st.tuples(hostile.from_broker, hostile.from_broker), mqtt),
         Target("state", hostile.states, state),
         Target("receipt", hostile.receipts, receipt),
+        Target("command", hostile.commands, command),
         Target("config", hostile.configs, config),
         Target("register", _FILES, register),
     ]
