@@ -54,6 +54,7 @@ _TROUBLES: dict[type[Exception], tuple[int, str]] = {
     OSError: (FAILED, "the system refuses"),
 }
 _INTERRUPTED = 130
+_TALKATIVE = ("bleak", "bleak_retry_connector", "dbus_fast")
 _log = logging.getLogger("edge")
 
 
@@ -122,15 +123,23 @@ def _status(settings: Settings, asked: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, _: argparse.Namespace) -> int:
-    logging.basicConfig(
-        level=settings.log, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    _log_to_stderr(settings.log)
     identity = identity_of(settings)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = settings.make_clock()
     with _own_spool(settings, clock, identity.edge) as spool:
         asyncio.run(_Agent(settings, identity, spool).run())
     return OK
+
+
+def _log_to_stderr(level: str) -> None:
+    """Of ourselves alone, what is for debugging: others write down every neighbour's address."""
+    logging.basicConfig(
+        level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    if level == "DEBUG":
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _own_spool(settings: Settings, clock: Clock, edge: str) -> Spool:

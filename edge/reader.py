@@ -276,7 +276,9 @@ class Reader:
         try:
             self._sort(device, properties)
         except (KeyError, TypeError, ValueError) as odd:
-            _log.warning("%s: a report that cannot be read: %r", device.address, odd)
+            ours = device.address in self._config.devices  # of a neighbour's nothing is written
+            who, why = (device.address, repr(odd)) if ours else ("a stranger", type(odd).__name__)
+            _log.warning("%s: a report that cannot be read: %s", who, why)
 
     def _sort(self, device: BLEDevice, properties: Mapping[str, Any]) -> None:
         if not self._air.heard(properties):

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -28,6 +29,7 @@ from tests.edge.gateway import SOON, gateway
 
 BOX = "box-12"
 BUTTON = "D4:0E:84:00:00:01"
+NEIGHBOUR = "C0:FF:EE:00:00:01"
 PRESSED = {0xFFFF: b"TP\x01\x01\x05\x00\x5a"}
 CONFIG = {
     "format": 1,
@@ -62,10 +64,18 @@ async def edge(*arguments: str, home: Path, **settings: str) -> tuple[int | None
 
 
 @asynccontextmanager
-async def running(home: Path, **settings: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+async def running(
+    home: Path, log: IO[bytes] | None = None, /, **settings: str
+) -> AsyncGenerator[asyncio.subprocess.Process]:
     """`edge run` beside the test; killed afterwards if it still lives."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "edge.main", "run", cwd=ROOT, env=environment(home, **settings)
+        sys.executable,
+        "-m",
+        "edge.main",
+        "run",
+        cwd=ROOT,
+        env=environment(home, **settings),
+        stderr=log,
     )
     try:
         yield process
@@ -111,6 +121,31 @@ async def test_a_press_on_the_button_leaves_the_box_as_a_batch(
     assert status[0] == OK
     assert (said["running"], said["edge"], said["urgent"]["depth"]) == (True, BOX, 0)
     assert (said["agent"]["connected"], said["agent"]["config"]) == (True, 3)
+
+
+async def test_no_neighbour_is_in_the_log_however_much_is_written_there(
+    broker: Broker, bluez: Bluez, tmp_path: Path
+) -> None:
+    button = Peripheral(BUTTON, address_type="random", advertisement=Advertisement())
+    neighbour = Peripheral(NEIGHBOUR, address_type="random", advertisement=Advertisement())
+    bluez.add(button)
+    bluez.add(neighbour)
+
+    async with gateway(broker, BOX) as there:
+        there.configure(CONFIG)
+        with (tmp_path / "log").open("wb") as log:
+            async with running(tmp_path, log, **to(broker), EDGE_LOG="DEBUG"):
+                await there.sees(lambda: [s for s in there.states if s["config"] == 3])
+                for _ in range(40):
+                    neighbour.advertise(manufacturer_data={0x004C: b"phone"})
+                    button.advertise(manufacturer_data=PRESSED)
+                    await asyncio.sleep(0.1)
+                    if there.sent:
+                        break
+        there.configure(None)
+
+    said = (tmp_path / "log").read_text().replace("_", ":")
+    assert (bool(there.sent), "DEBUG" in said, NEIGHBOUR in said) == (True, True, False)
 
 
 async def test_a_killed_agent_sends_what_it_had_kept_after_its_restart(
