@@ -114,9 +114,11 @@ class Visit:
         try:
             async with asyncio.timeout(plan.seconds):
                 await self._ask_until_done(client, plan, self._stored)
+            if self._stored.over:
+                _log.info("%s: more records than a visit takes: the next one goes on", self.device)
+                await self._abort(client, plan)
         except TimeoutError as late:
-            with suppress(VisitFailed):
-                await self._ask(client, plan, ABORT)
+            await self._abort(client, plan)
             raise VisitFailed("its records did not come to an end") from late
         except DownloadFailed as failed:
             raise VisitFailed(str(failed)) from failed
@@ -135,12 +137,18 @@ class Visit:
                 self._news.clear()
                 if len(self._heard) >= GATHERED:
                     self._keep()
+                if stored.over:
+                    return
             self._keep()
             more = stored.ended(self._answers[0])
         self._keep()
 
     async def _ask(self, client: Client, plan: Racp, command: bytes) -> None:
         await self._step(client.write(plan.control, command, service=plan.service))
+
+    async def _abort(self, client: Client, plan: Racp) -> None:
+        with suppress(VisitFailed):
+            await self._ask(client, plan, ABORT)
 
     def _answered(self, value: bytes) -> None:
         if (code := answer(value)) is not None:

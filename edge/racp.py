@@ -6,6 +6,7 @@ and Pulse Oximeter Profile, which use it.
 
 import json
 import struct
+from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -14,6 +15,8 @@ from edge.records import END, Download, Record
 
 ABORT = b"\x03\x00"
 """The command that ends a download which has fallen silent."""
+MOST = 2_000
+"""Records without numbers that are news in one visit; the rest is news at the next ones."""
 
 _REPORT, _ANSWER = 1, 6
 _ALL, _AT_LEAST, _BY_NUMBER = 1, 3, 1
@@ -22,8 +25,8 @@ _NOT_SO = frozenset({3, 4, 5, 9})
 """Codes for an operator or operand that the device does not take: then all are asked for."""
 _WRAPS = 0xFF00
 """From here on the numbers may soon begin again at 0, so that "from the last on" is not enough."""
-_MOST = 2_000
-"""Checksums that are remembered of a device whose records have no numbers."""
+_REMEMBERED = 10_000
+"""Checksums that are remembered of a device whose records have no numbers: some 200 kB."""
 
 
 class DownloadFailed(Exception):
@@ -43,14 +46,19 @@ class Stored:
 
     With numbers the last record is asked for again, as `edge.records` has it. What belongs to it
     comes again too, and is known by its checksum; so is every record of a device without numbers.
+    Of such a device only so many (`MOST`) are taken in a visit. What is `over` is neither kept nor
+    remembered, so the next visit, which asks for all again, takes it.
     """
 
     plan: Racp
     noted: str | None = None
+    over: bool = False
     _download: Download = field(init=False)
     _known: dict[str, None] = field(default_factory=dict[str, None])
     _heard: dict[str, None] = field(default_factory=dict[str, None])
-    _belonging: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    _belonging: dict[int, dict[str, None]] = field(default_factory=dict[int, dict[str, None]])
+    _alike: Counter[str] = field(default_factory=Counter[str])
+    _taken: int = 0
     _from_last: bool = False
 
     def __post_init__(self) -> None:
@@ -58,7 +66,7 @@ class Stored:
         self._download = Download(last=last)
         self._known = dict.fromkeys(marks)
         if last is not None:
-            self._belonging[last.number] = marks
+            self._belonging[last.number] = dict.fromkeys(marks)
 
     def question(self) -> bytes:
         """The command that asks for what is not here yet."""
@@ -76,15 +84,11 @@ class Stored:
             return self._download.take(number, value)
         mark = _checksum(uuid, value)
         if number is None:
-            mark = self._again(mark)
-        self._heard[mark] = None
-        marks = self._known if number is None else self._belonging.get(number, ())
+            return self._take_without_number(self._again(mark))
+        marks = self._belonging.setdefault(number, {})
         if mark in marks:
             return False
-        if number is None:
-            self._known[mark] = None
-        else:
-            self._belonging.setdefault(number, []).append(mark)
+        marks[mark] = None
         return True
 
     def ended(self, code: int) -> bool:
@@ -94,7 +98,8 @@ class Stored:
         if code not in (_SUCCESS, _NO_RECORDS):
             raise DownloadFailed(f"the device ended the download with code {code}")
         if self.plan.number is None:
-            self._known = self._heard
+            if not self.over:
+                self._known = self._heard
             return False
         self._download.take(END, b"")
         return self._download.began_again and self._ask_for_all()
@@ -104,21 +109,30 @@ class Stored:
         last = self._download.last
         marks = [*self._known] if self.plan.number is None else []
         if last is not None:
-            marks = self._belonging.get(last.number, [])
-        said = {"last": None if last is None else last.note(), "known": marks[-_MOST:]}
+            marks = [*self._belonging.get(last.number, ())]
+        said = {"last": None if last is None else last.note(), "known": marks[-_REMEMBERED:]}
         return json.dumps(said, separators=(",", ":"))
 
     def _ask_for_all(self) -> bool:
         self._download = self._download.anew()
         return True
 
+    def _take_without_number(self, mark: str) -> bool:
+        self._heard[mark] = None
+        if mark in self._known:
+            return False
+        if self._taken == MOST:
+            self.over = True
+            return False
+        self._known[mark] = None
+        self._taken += 1
+        return True
+
     def _again(self, mark: str) -> str:
         """The mark's name in this download: without a clock, two records may be alike in all."""
-        place, name = 0, mark
-        while name in self._heard:
-            place += 1
-            name = f"{mark} {place}"
-        return name
+        place = self._alike[mark]
+        self._alike[mark] += 1
+        return f"{mark} {place}" if place else mark
 
     def _number(self, value: bytes) -> int | None:
         if self.plan.number is None:

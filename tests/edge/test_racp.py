@@ -1,11 +1,12 @@
 """What is asked of a device with a Record Access Control Point, and what of its answer is news."""
 
 import struct
+import time
 
 import pytest
 
 from edge.config import Numbered, Racp
-from edge.racp import DownloadFailed, Stored, answer
+from edge.racp import MOST, DownloadFailed, Stored, answer
 
 GLUCOSE, CONTEXT, SPOT = "2a18", "2a34", "2a5e"
 NUMBERED = Racp(
@@ -113,6 +114,32 @@ def test_records_alike_in_all_are_as_many_as_the_device_has() -> None:
     again = Stored(PLAIN, first.note())
     again.question()
     assert download(again, (SPOT, b"a"), (SPOT, b"a"), (SPOT, b"a")) == [2]
+
+
+def test_thousands_of_records_come_over_several_visits_each_once() -> None:
+    spots, note, visits = [(SPOT, n.to_bytes(2)) for n in range(3 * MOST - 5)], None, list[int]()
+
+    for abort in (True, False, True, True):
+        stored = Stored(PLAIN, note)
+        stored.question()
+        news = [place for place, one in enumerate(spots) if stored.take(*one)]
+        if not (stored.over and abort):
+            stored.ended(DONE)  # a device may be done before it hears that it is to stop
+        note = stored.note()
+        visits += news
+
+    assert visits == list(range(len(spots)))
+
+
+def test_thousands_of_records_alike_in_all_cost_as_much_each_as_a_few() -> None:
+    stored = Stored(PLAIN)
+    stored.question()
+    begun = time.process_time()
+
+    news = sum(stored.take(SPOT, b"a") for _ in range(20 * MOST))
+
+    assert news == MOST
+    assert time.process_time() - begun < 2, "one look at each; a look at all before takes minutes"
 
 
 def test_a_device_that_does_not_know_the_operator_gives_all() -> None:

@@ -12,6 +12,7 @@ from deploy.world.health_bytes import Glucose, GlucoseContext, SpotCheck, date_t
 from deploy.world.health_records import GlucoseMeter, Oximeter
 from deploy.world.peripheral import Peripheral
 from edge.config import Numbered, Plan, Racp, SetClock
+from edge.racp import MOST
 from tests.edge.hearing import Kept, config, device, hearing, left
 
 METER, OXIMETER, CUFF = "C8:2B:96:00:00:21", "C8:2B:96:00:00:22", "C8:2B:96:00:00:23"
@@ -53,6 +54,15 @@ async def visited(peripheral: Peripheral, kept: Kept, note: str) -> None:
     before = kept.notes.get(note)
     peripheral.advertise(manufacturer_data={0xFFFE: bytes([len(kept.frames) % 256])})
     await kept.sees(lambda: kept.notes.get(note) != before)
+    await left(peripheral)
+
+
+async def many(peripheral: Peripheral, kept: Kept, count: int) -> None:
+    """It calls for a visit, and is left when so many frames are here; they take their time."""
+    peripheral.advertise(manufacturer_data={0xFFFE: bytes([len(kept.frames) % 256])})
+    async with asyncio.timeout(50):
+        while len(kept.frames) < count:  # noqa: ASYNC110 - each frame is an event, and it is many
+            await asyncio.sleep(0.05)
     await left(peripheral)
 
 
@@ -118,6 +128,29 @@ async def test_records_without_numbers_are_asked_for_all_and_kept_once(bluez: Bl
     expected = [one.octets() for one in spots(0, 5)]
     assert heard(kept, "2a5e") == expected
     assert [asked.hex() for asked in clip.asked] == [ALL, ALL]
+
+
+async def test_more_records_than_a_visit_takes_are_stopped_and_the_rest_comes_at_the_next(
+    bluez: Bluez,
+) -> None:
+    clip = Oximeter(OXIMETER)
+    clip.pause = 0.0005
+    bluez.add(clip)
+    spots = [
+        SpotCheck(saturation=Decimal(n % 100), pulse=Decimal(n // 100), at=MORNING)
+        for n in range(MOST + 200)
+    ]
+    clip.measure(*spots)
+
+    async with hearing(config(device(OXIMETER, connect=plan(SPOTS)))) as kept:
+        await many(clip, kept, MOST)
+        first = len(heard(kept, "2a5e"))
+        await asyncio.sleep(0.1)
+        await many(clip, kept, len(spots))
+
+    assert first == MOST
+    assert heard(kept, "2a5e") == [one.octets() for one in spots]
+    assert [asked.hex() for asked in clip.asked] == [ALL, "0300", ALL]
 
 
 async def test_a_cuff_is_left_a_while_after_its_last_value_and_then_its_clock_is_set(
