@@ -20,7 +20,7 @@ AFTER = 60.0
 EVERY = 300.0
 """Seconds between two runs while calls wait, at least."""
 LONGEST = 60.0
-"""Seconds that a run may take; then it is killed with all that it started."""
+"""Seconds that a run may take; then it is killed with its session, see `_ended`."""
 
 _MOST = 1_000  # calls counted
 _AT_ONCE = 100
@@ -143,11 +143,16 @@ class Hook:
 
 
 async def _ended(command: Sequence[str], longest: float) -> int:
-    """Run it in a session of its own; its exit code. Raises TimeoutError, OSError."""
+    """Run it in a session of its own; its exit code. Raises TimeoutError, OSError.
+
+    What it says is thrown away, or it would fill the card by way of the journal. What it puts into
+    a session of its own (setsid) outlives it, within the service's limits.
+    """
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
         env=_ENVIRONMENT,
         cwd="/",
         start_new_session=True,

@@ -172,6 +172,18 @@ def members(session: int) -> list[str]:
     return found
 
 
+async def test_what_a_program_says_does_not_reach_the_journal(
+    tmp_path: Path, clock: HandClock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = program(tmp_path, "echo on the card", "echo on the card >&2")
+    with Spool(tmp_path / "spool", clock) as spool:
+        spool.append(heard(1), "urgent")
+        async with running(Hook(command, spool, Voice(spool.append, clock, BOX), after=0.1).run()):
+            await comes(lambda: kept(spool))
+
+    assert "on the card" not in "".join(capfd.readouterr())
+
+
 async def test_a_program_that_is_not_there_is_told_at_the_start_and_at_the_call(
     tmp_path: Path, clock: HandClock
 ) -> None:

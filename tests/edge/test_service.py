@@ -28,6 +28,11 @@ def test_a_wrong_setting_is_not_tried_again_and_everything_else_is() -> None:
     assert "Restart=always\n" in UNIT
 
 
+def test_a_hook_that_takes_all_the_memory_does_not_end_the_box() -> None:
+    assert "OOMPolicy=continue\n" in UNIT
+    assert re.search(r"^TasksMax=\d+$", UNIT, re.MULTILINE)
+
+
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
