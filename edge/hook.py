@@ -8,6 +8,7 @@ import signal
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from edge.event import Say
@@ -110,7 +111,7 @@ class Hook:
 
     async def run(self) -> None:
         """Look, until cancelled. Whatever goes wrong with the program, the agent goes on."""
-        if not os.access(self._command[0], os.X_OK):
+        if not _can_be_run(Path(self._command[0])):
             self._say("line.hook", said="start", failed="not_there")
         while True:
             try:
@@ -140,6 +141,10 @@ class Hook:
         if code:
             failed = "exit"
         self._say("line.hook", said=word, seconds=seconds, calls=calls, code=code, failed=failed)
+
+
+def _can_be_run(program: Path) -> bool:
+    return program.is_file() and os.access(program, os.X_OK)
 
 
 async def _ended(command: Sequence[str], longest: float) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -121,6 +122,8 @@ def _authority(settings: Settings) -> str | None:
     if not settings.broker_ca:
         return None
     try:
-        return Path(settings.broker_ca).read_text(encoding="ascii")
+        authority = Path(settings.broker_ca).read_text(encoding="ascii")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authority)
     except (OSError, ValueError) as error:
         raise BadSetting(f"EDGE_BROKER_CA={settings.broker_ca}: {error}") from error
+    return authority

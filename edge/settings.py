@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from edge.clock import BadClock, Clock, Synchronised, clock_from
+from edge.line import Link
 
 PREFIX = "EDGE_"
 """Every setting is a variable of the environment: this prefix and the field's name in capitals."""
@@ -16,6 +17,7 @@ ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 """A box's id: one level of a topic, and part of a file's name."""
 
 _FOR_THE_SECOND_WAY = 10.0  # seconds
+_MOST = 1_000_000
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")  # dev_valid_name() of Linux
 
 
@@ -113,7 +115,8 @@ def _value(name: str, setting: str, text: str) -> object:
     try:
         return _READERS.get(setting, str)(text)
     except ValueError as bad:
-        raise BadSetting(f"{name}={text}: {bad}") from bad
+        shown = re.sub(r"//.*@", "//...@", text)  # a password may stand there
+        raise BadSetting(f"{name}={shown}: {bad}") from bad
 
 
 def _yes_or_no(text: str) -> bool:
@@ -135,8 +138,8 @@ def _one_of(*words: str) -> Any:  # noqa: ANN401 - a reader, as the others
 def _at_least(least: float, unit: str) -> Any:  # noqa: ANN401 - a reader, as the others
     def read(text: str) -> float:
         number = float(text)
-        if not least <= number <= 1e6:  # noqa: PLR2004 - also refuses nan and infinities
-            raise ValueError(f"at least {least:g} {unit}")
+        if not least <= number <= _MOST:  # also refuses nan and infinities
+            raise ValueError(f"at least {least:g} {unit}, at most {_MOST:,}")
         return number
 
     return read
@@ -175,8 +178,10 @@ def _id(text: str) -> str:
 
 
 def _broker(text: str) -> str:
-    if text and not text.startswith(("mqtt://", "mqtts://")):
-        raise ValueError("neither mqtt://HOST:PORT nor mqtts://HOST:PORT")
+    if "@" in text:
+        raise ValueError("name and password have settings of their own")
+    if text:
+        Link.to(text, edge="")
     return text
 
 

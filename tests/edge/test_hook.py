@@ -184,12 +184,13 @@ async def test_what_a_program_says_does_not_reach_the_journal(
     assert "on the card" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("program", ["/nowhere/hook", "/usr/bin"])
 async def test_a_program_that_is_not_there_is_told_at_the_start_and_at_the_call(
-    tmp_path: Path, clock: HandClock
+    tmp_path: Path, clock: HandClock, program: str
 ) -> None:
     with Spool(tmp_path / "spool", clock) as spool:
         say = Voice(spool.append, clock, BOX)
-        async with running(Hook(("/nowhere/hook",), spool, say, after=0.1).run()):
+        async with running(Hook((program,), spool, say, after=0.1).run()):
             await asyncio.sleep(0.05)
             early = kept(spool)
             spool.append(heard(1), "urgent")

@@ -252,7 +252,8 @@ async def test_what_is_wrong_is_one_sentence_and_an_exit_code(
     for arguments, settings, code, words in (
         (("run",), {}, NOT_JOINED, "has not joined"),
         (("run",), {"EDGE_CLOCK": "moon"}, USAGE, "EDGE_CLOCK"),
-        (("run",), to(broker) | {"EDGE_BROKER": "mqtt://"}, NOT_JOINED, "mqtt://"),
+        (("run",), to(broker) | {"EDGE_BROKER": "mqtt://"}, USAGE, "EDGE_BROKER=mqtt://"),
+        (("run",), to(broker) | {"EDGE_BROKER_CA": __file__}, USAGE, "EDGE_BROKER_CA"),
         (("run",), to(broker) | {"EDGE_SECOND_BROKER": "mqtt://"}, USAGE, "EDGE_SECOND_BROKER"),
         (("status",), {"EDGE_HOOK": "buzzer on"}, USAGE, "EDGE_HOOK=buzzer on: the program's full"),
         (("join", "trygport1.AAAA"), {}, USAGE, "not a code"),

@@ -44,6 +44,10 @@ def test_what_is_given_is_taken() -> None:
         ("EDGE_SILENCE", "nan", "at least"),
         ("EDGE_KEEP_DAYS", "1", "at least 3 days"),
         ("EDGE_BROKER", "http://x", "mqtts://"),
+        ("EDGE_BROKER", "mqtt://", "HOST:PORT"),
+        ("EDGE_BROKER", "mqtt://broker:99999", "EDGE_BROKER=mqtt://broker:99999"),
+        ("EDGE_BROKER", "mqtt://broker:abc", "EDGE_BROKER=mqtt://broker:abc"),
+        ("EDGE_SILENCE", "1e7", "at most 1,000,000"),
         ("EDGE_SECOND_BROKER", "192.0.2.7", "mqtts://"),
         ("EDGE_ID", "a/#", "letters, digits and hyphens"),
         ("EDGE_ID", "box\n", "letters, digits and hyphens"),
@@ -67,6 +71,13 @@ def test_a_wrong_setting_is_named(name: str, value: str, words: str) -> None:
 
     assert name in str(refused.value)
     assert words in str(refused.value)
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(BadSetting, match="settings of their own") as refused:
+        Settings.read({"EDGE_SECOND_BROKER": "mqtts://user:hemmelig/@192.0.2.7"})
+
+    assert "hemmelig" not in str(refused.value)
 
 
 def test_the_second_way_is_tried_before_the_hook_says_that_nobody_is_reached() -> None:
