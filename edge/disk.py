@@ -1,9 +1,11 @@
 """The spool's one file: its tables, and what keeps a second writer and a lost name away."""
 
 import fcntl
+import json
 import os
 import sqlite3
 from pathlib import Path
+from typing import cast
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stream (
@@ -80,6 +82,16 @@ def note(connection: sqlite3.Connection, name: str, value: str) -> None:
 def noted(connection: sqlite3.Connection, name: str) -> str | None:
     row = connection.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def noted_texts(connection: sqlite3.Connection, name: str) -> list[str]:
+    """The texts in a list that was noted; none where it cannot be read as one."""
+    try:
+        said = json.loads(noted(connection, name) or "[]")
+    except (ValueError, RecursionError):
+        return []
+    listed = cast("list[object]", said) if isinstance(said, list) else []
+    return [one for one in listed if isinstance(one, str)]
 
 
 def only_writer(path: Path) -> int:

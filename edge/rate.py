@@ -10,16 +10,15 @@ FILLING = 1.15
 
 _HOURS = 72  # the rate is that of the last days, whose ends and nights differ
 _HOUR_MS = 3_600_000
+_HIGHEST = 2**53  # no home says as much in an hour
 
 
 class Rate:
     """Frames and bytes of each of the last hours, counted since 1970."""
 
     def __init__(self, text: str | None = None) -> None:
-        """From what `note` wrote; nothing for None."""
-        self._hours: dict[int, tuple[int, int]] = {
-            hour: (frames, octets) for hour, frames, octets in json.loads(text or "[]")
-        }
+        """From what `note` wrote; nothing for None, and for a note that cannot be read."""
+        self._hours = _hours(text)
 
     def add(self, now_ms: int, texts: Iterable[int]) -> bool:
         """Count frames by the lengths of their texts; whether an hour began with them."""
@@ -41,3 +40,14 @@ class Rate:
         frames, octets = (sum(said[n] for said in self._hours.values()) for n in (0, 1))
         left = max(0.0, capacity - depth * octets / frames)
         return round(left / (octets / min(hours, _HOURS) * 24), 1)
+
+
+def _hours(text: str | None) -> dict[int, tuple[int, int]]:
+    try:
+        return {
+            int(hour): (int(frames), int(octets))
+            for hour, frames, octets in json.loads(text or "[]")
+            if 0 < frames < _HIGHEST and 0 < octets < _HIGHEST
+        }
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return {}

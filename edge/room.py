@@ -22,6 +22,8 @@ OVER_LIMIT = "the spool had its largest size"
 """Why a frame was given up before it had a receipt; told to the gateway."""
 
 _MARGIN = 1_000_000
+_COST = ("at", "early", "given_up")
+_HIGHEST = 2**53  # the gateway takes no greater number
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
@@ -82,8 +84,16 @@ class Cost:
 
     @classmethod
     def noted(cls, text: str | None) -> Self | None:
-        """From what `note` wrote; None for nothing."""
-        return None if text is None else cls(**json.loads(text))
+        """From what `note` wrote; None for nothing, and for a note that cannot be read.
+
+        What another version wrote beside is left alone, and what it left out is nothing.
+        """
+        try:
+            said = json.loads(text or "null")
+            read = {name: int(said.get(name, 0)) for name in _COST}
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+            return None
+        return cls(**read) if all(0 <= one < _HIGHEST for one in read.values()) else None
 
     def note(self) -> str:
         return json.dumps(asdict(self))

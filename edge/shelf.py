@@ -14,7 +14,7 @@ from adapters.frame import Lane
 from edge import stream as rows
 from edge.card import Card, free_octets, takes_writes
 from edge.clock import Clock
-from edge.disk import SpoolFailed, SpoolFull, connect_reading, note, noted
+from edge.disk import SpoolFailed, SpoolFull, connect_reading, note, noted, noted_texts
 from edge.ranges import Range, Ranges
 from edge.rate import Rate
 from edge.room import NOTE, OVER_LIMIT, Cost, Reserve
@@ -304,7 +304,7 @@ class Shelf:
         merged = sorted((found | self.streams).values(), key=lambda stream: stream.id)
         self.streams = {stream.stream: stream for stream in merged}
         self._dirty |= {n: self._hour() for n, s in self.streams.items() if s is not found.get(n)}
-        self.epochs = json.loads(noted(connection, "epochs") or "[]")
+        self.epochs = noted_texts(connection, "epochs")
         self.rate = Rate(noted(connection, _RATE))
 
     def _look(self) -> None:
