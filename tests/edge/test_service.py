@@ -23,6 +23,23 @@ def test_the_unit_runs_the_box_with_settings_that_exist() -> None:
     assert f"Environment=EDGE_HOME={Settings().home}\n" in UNIT
 
 
+def test_the_runbook_makes_what_the_unit_names() -> None:
+    runbook = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [user] = re.findall(r"^User=(\w+)$", UNIT, re.MULTILINE)
+    [program] = re.findall(r"^ExecStart=(\S+)/bin/edge run$", UNIT, re.MULTILINE)
+    [group] = re.findall(r"^SupplementaryGroups=(\w+)$", UNIT, re.MULTILINE)
+    home = Settings().home
+
+    for line in (
+        rf"useradd .*--groups {group} --home-dir {home} .*{user}",
+        rf"install -d -m 700 -o {user} -g {user} {home}",
+        rf"python3 -m venv {program}",
+        r"install -m 644 deploy/edge.service /etc/systemd/system/edge.service",
+        rf"runuser -u {user} -- {program}/bin/edge join CODE\b.*",
+    ):
+        assert re.search(f"^{line}$", runbook, re.MULTILINE), line
+
+
 def test_a_wrong_setting_is_not_tried_again_and_everything_else_is() -> None:
     assert f"RestartPreventExitStatus={USAGE} {NOT_JOINED}\n" in UNIT
     assert "Restart=always\n" in UNIT
