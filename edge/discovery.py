@@ -9,7 +9,9 @@ from edge.air import short
 LONGEST = 300.0
 """Seconds that a discovery lasts at most."""
 MOST = 256
-"""Devices in one discovery; the first that were heard. The homes of a whole stairway fit."""
+"""Devices in one discovery; the strongest. The homes of a whole stairway fit."""
+
+_WEAKEST = -128  # dBm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +41,25 @@ class Window:
         """Properties of org.bluez.Device1 that come from the air."""
         seen = _sighting(properties)
         before = self._seen.get(seen.address)
-        if before is None and len(self._seen) >= MOST:
+        if before is None and len(self._seen) >= MOST and not self._room_for(seen):
             return
         self._seen[seen.address] = seen if before is None else _both(before, seen)
 
     def sightings(self) -> list[Sighting]:
         """The strongest first: the device in the hand is the one asked for."""
-        return sorted(self._seen.values(), key=lambda seen: -(seen.rssi or -128))
+        return sorted(self._seen.values(), key=_strength, reverse=True)
+
+    def _room_for(self, seen: Sighting) -> bool:
+        """Whether the weakest was weaker, and has made room."""
+        weakest = min(self._seen.values(), key=_strength)
+        if _strength(seen) <= _strength(weakest):
+            return False
+        del self._seen[weakest.address]
+        return True
+
+
+def _strength(seen: Sighting) -> int:
+    return _WEAKEST if seen.rssi is None else seen.rssi
 
 
 def _sighting(properties: Mapping[str, Any]) -> Sighting:

@@ -70,6 +70,19 @@ def test_a_stairway_of_random_addresses_does_not_fill_the_memory() -> None:
     )
 
 
+def test_the_device_in_the_hand_is_there_however_many_were_heard_before_it() -> None:
+    window = Window()
+    for number in range(2 * MOST):
+        window.hear({"Address": f"{number:012X}", "RSSI": -90})
+
+    window.hear({"Address": MOTION, "RSSI": -20})
+    window.hear({"Address": "F" * 12})
+
+    sightings = window.sightings()
+    assert (sightings[0].address, len(sightings)) == (MOTION, MOST)
+    assert {seen.rssi for seen in sightings[1:]} == {-90}, "who says no strength takes no place"
+
+
 def test_the_strongest_hearing_of_a_device_counts() -> None:
     window = Window()
 
