@@ -26,6 +26,8 @@ _RECENT = timedelta(days=3)
 """How long a full card is a trouble: so long must a restored gateway be able to be filled."""
 _LONG = timedelta(hours=1)
 _SECOND = 2  # the path of the state message
+_LATEST = 253_402_300_799_000  # milliseconds since 1970: the last year that a date can have
+_TABLES = ("stream", "frame", "receipted", "note")
 _MONTH = 30.0  # days without the gateway that a box should be able to bear
 
 Depths = Mapping[Lane, tuple[int, int | None]]
@@ -70,7 +72,7 @@ class Status:
             "a configuration was refused": bool(self.said.get("refused")),
             "the memory card was full": recent or bool(self.said.get("unkept")),
             "the disk does not keep what it is given": bool(self.said.get("trouble")),
-            "there is room for less than 30 days": self._room() < _MONTH,
+            "there is room for less than 30 days": self._is_short(),
             "frames wait for long": any(_since(oldest, now) > _LONG for oldest in waits),
         }
         return [words for words, true in found.items() if true]
@@ -94,9 +96,13 @@ class Status:
         written = self.said.get("at")
         return f", last word {_ago(written, now)}" if isinstance(written, int) else ""
 
-    def _room(self) -> float:
+    def _days(self) -> float | None:
+        """For how many days there is room, where the agent says it in a number that can be."""
         days = self.said.get("room_days")
-        return float(days) if isinstance(days, int | float) else _MONTH
+        return float(days) if isinstance(days, int | float) and abs(days) < _LATEST else None
+
+    def _is_short(self) -> bool:
+        return (days := self._days()) is not None and days < _MONTH
 
     def _line(self) -> str:
         if not self.running:
@@ -113,7 +119,7 @@ class Status:
 
     def _card(self, now: datetime) -> list[str]:
         lines = list[str]()
-        if isinstance(days := self.said.get("room_days"), int | float):
+        if (days := self._days()) is not None:
             lines.append(f"room     for {days:g} days more")
         if trouble := self.said.get("trouble"):
             lines.append(f"disk     {trouble}: frames are held in memory and sent from there")
@@ -156,13 +162,21 @@ def read_status(home: Path) -> Status:
 def peek(path: Path) -> Depths:
     """Depth and oldest frame of each lane, from another process. Raises sqlite3.Error."""
     with closing(connect_reading(path)) as connection:
+        if not _is_begun(connection):
+            return dict.fromkeys(LANES, (0, None))
         return {lane: _peek(connection, lane) for lane in LANES}
 
 
 def peek_cost(path: Path) -> Cost | None:
     """What a full card has cost, from another process. Raises sqlite3.Error."""
     with closing(connect_reading(path)) as connection:
-        return Cost.noted(noted(connection, NOTE))
+        return Cost.noted(noted(connection, NOTE)) if _is_begun(connection) else None
+
+
+def _is_begun(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are there: power may go right after the file has its name."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    return names.issuperset(_TABLES)
 
 
 def _peek(connection: sqlite3.Connection, lane: Lane) -> tuple[int, int | None]:
@@ -189,7 +203,7 @@ def _peek(connection: sqlite3.Connection, lane: Lane) -> tuple[int, int | None]:
 def _said(path: Path) -> Mapping[str, Any]:
     try:
         said = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", said) if isinstance(said, dict) else {}
 
@@ -201,7 +215,8 @@ def _lane(lane: Lane, depth: int, oldest: int | None, now: datetime) -> str:
 
 
 def _since(at: int, now: datetime) -> timedelta:
-    return now - datetime.fromtimestamp(at / 1000, UTC)
+    """Of a time that no clock can have shown: of the nearest that one can."""
+    return now - datetime.fromtimestamp(min(max(at, 0), _LATEST) / 1000, UTC)
 
 
 def _ago(at: int, now: datetime) -> str:

@@ -1,12 +1,14 @@
 """Whether all is well on a box, in an exit code and in words."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from edge.room import Cost
-from edge.status import Status
+from edge.status import SPOOL, STATUS, Status, read_status
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 WELL = Status(
@@ -48,3 +50,30 @@ def test_every_trouble_is_told(box: Status, trouble: str) -> None:
 
 def test_a_card_that_was_full_long_ago_is_no_trouble_any_more() -> None:
     assert replace(WELL, cost=Cost(at=ago(days=4), given_up=1)).troubles(NOW) == []
+
+
+@pytest.mark.parametrize("odd", [10**40, -(10**40), 10**400, 1e40, float("nan"), [], "x", None])
+def test_numbers_that_no_agent_says_are_borne(tmp_path: Path, odd: object) -> None:
+    (tmp_path / STATUS).write_text(json.dumps({"at": odd, "room_days": odd, "refused": odd}))
+
+    status = read_status(tmp_path)
+
+    assert "has not joined" in status.as_text(NOW)
+    assert json.loads(status.as_json())["running"] is False
+    assert "there is room for less than 30 days" not in status.troubles(NOW)
+    assert replace(WELL, depths={"bulk": (1, 10**40)}, cost=Cost(at=2**53)).as_text(NOW)
+
+
+def test_a_status_nested_without_end_is_none(tmp_path: Path) -> None:
+    (tmp_path / STATUS).write_text("[" * 100_000)
+
+    assert read_status(tmp_path).said == {}
+
+
+def test_a_spool_that_the_power_left_empty_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / SPOOL).touch()
+
+    status = read_status(tmp_path)
+
+    assert status.depths == {"urgent": (0, None), "bulk": (0, None)}
+    assert status.cost is None
