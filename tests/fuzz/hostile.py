@@ -177,20 +177,35 @@ topics = st.one_of(
 )
 states = st.one_of(noise, bent(json.loads(state("running"))))
 _STREAM = "5a3f5d0e-0000-4000-8000-000000000001"
+_NUMBERS = st.one_of(
+    st.sampled_from([0, -1, 2**53, 2**63, 2**70, 10**400, -(10**400), float("nan"), float("inf")]),
+    st.integers(),
+    st.floats(),
+)
+_RECEIPT: Any = {
+    "format": 1,
+    "epoch": _STREAM,
+    "streams": {_STREAM: [[1, 4], [9, 9]]},
+    "missing": {_STREAM: [[2, 3]]},
+}
+_COMMAND: Any = {"format": 1, "id": _STREAM, "do": "discover", "seconds": 60, "until": 2**50}
+
+
+def _ranged(where: str, first: float, last: float) -> bytes:
+    return json.dumps(_RECEIPT | {where: {_STREAM: [[first, last]]}}).encode()
+
+
+def _timed(name: str, number: float) -> bytes:
+    return json.dumps(_COMMAND | {name: number}).encode()
+
+
 receipts = st.one_of(
     noise,
-    bent(
-        {
-            "format": 1,
-            "epoch": _STREAM,
-            "streams": {_STREAM: [[1, 4], [9, 9]]},
-            "missing": {_STREAM: [[2, 3]]},
-        }
-    ),
+    bent(_RECEIPT),
+    st.builds(_ranged, st.sampled_from(["streams", "missing"]), st.just(1) | _NUMBERS, _NUMBERS),
 )
 commands = st.one_of(
-    noise,
-    bent({"format": 1, "id": _STREAM, "do": "discover", "seconds": 60, "until": 2**50}),
+    noise, bent(_COMMAND), st.builds(_timed, st.sampled_from(["seconds", "until"]), _NUMBERS)
 )
 configs = st.one_of(
     noise,
