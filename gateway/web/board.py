@@ -49,6 +49,22 @@ class Wanted(BaseModel):
     text: Annotated[str, StringConstraints(max_length=_LONGEST_TEXT, pattern=r"^[^\x00]*$")] = ""
 
 
+_OTHERS = (
+    add_login,
+    add_beginning,
+    add_setup,
+    add_file,
+    add_audit,
+    add_rights,
+    add_emergencies,
+    add_things,
+    add_box,
+    add_keys,
+    add_mapping,
+)
+"""The other screens, each of a room of its own."""
+
+
 def pages(door: Door) -> APIRouter:
     """Every screen, behind this door. They are for people: no part of the API's document."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -81,17 +97,8 @@ def pages(door: Door) -> APIRouter:
     ) -> Response:
         return await board.move(request, caller, public, move, wanted)
 
-    add_login(router, door)
-    add_beginning(router, door)
-    add_setup(router, door)
-    add_file(router, door)
-    add_audit(router, door)
-    add_rights(router, door)
-    add_emergencies(router, door)
-    add_things(router, door)
-    add_box(router, door)
-    add_keys(router, door)
-    add_mapping(router, door)
+    for add in _OTHERS:
+        add(router, door)
     door.refused = partial(refused, door)
     add_static(router)
     return router
