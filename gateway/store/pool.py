@@ -12,7 +12,7 @@ from asyncpg.pool import PoolConnectionProxy
 from gateway.settings import Settings
 from gateway.store.ranges import Range
 
-Stage = Literal["ingest", "watch", "notify", "api"]
+Stage = Literal["ingest", "watch", "notify", "edges", "api"]
 Row: TypeAlias = asyncpg.Record
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[Row] | PoolConnectionProxy[Row]

@@ -16,6 +16,7 @@ from tests.gateway.office import START, Flat, Office
 
 EVERYBODYS = {
     "role_right": "which role may see what: the same for all",
+    "authority": "the fingerprint of our authority, which every box is told",
     "oidc_login": "sign-ins on their way to a provider: nobody's yet, known by a random word",
 }
 """Relations whose rows are shown to whoever asks, and why."""
@@ -115,6 +116,10 @@ async def _of_the_box(here: Office, municipality: int, box: str) -> dict[str, UU
 
 _ONE_OF_EVERYTHING = """
     INSERT INTO edge (municipality, name, home) VALUES ($m, '$box', $home);
+    INSERT INTO authority (fingerprint, address, at)
+        VALUES (repeat('0', 64), 'gateway.example:8443', '$now') ON CONFLICT DO NOTHING;
+    INSERT INTO certificate (municipality, edge, serial, key, issued, renew, expires)
+        SELECT $m, id, '0a', sha256('$box'), '$now', '$now', '$now' FROM edge WHERE name = '$box';
     INSERT INTO contact (municipality, edge, "from")
         SELECT $m, id, '$now' FROM edge WHERE name = '$box';
     INSERT INTO edge_card (municipality, edge, at)

@@ -104,6 +104,9 @@ async def test_no_stage_may_do_what_is_anothers(fresh_database: OneDatabase) -> 
                has_table_privilege('trygport_watch', 'observation', 'INSERT') AS watch_observes,
                has_table_privilege('trygport_watch', 'device_secret', 'SELECT') AS watch_keys,
                has_table_privilege('trygport_api', 'observation', 'SELECT') AS api_raw,
+               has_table_privilege('trygport_api', 'certificate', 'INSERT') AS api_certifies,
+               has_column_privilege('trygport_api', 'edge', 'shut_out', 'UPDATE') AS api_readmits,
+               has_column_privilege('trygport_edges', 'edge', 'home', 'SELECT') AS edges_homes,
                has_schema_privilege('trygport_ingest', 'identity', 'USAGE') AS ingest_names
         """,
     )
@@ -114,13 +117,14 @@ async def test_no_stage_may_do_what_is_anothers(fresh_database: OneDatabase) -> 
 @pytest.mark.parametrize(
     ("stage", "refused"),
     [
-        ("ingest", ["edge.broker_password", "edge.join_hash"]),
-        ("watch", ["edge.broker_password", "edge.join_hash"]),
+        ("ingest", ["edge.broker_password", "edge.join_hash", "edge.claim"]),
+        ("watch", ["edge.broker_password", "edge.join_hash", "edge.claim"]),
         (
             "notify",
             [
                 "edge.broker_password",
                 "edge.join_hash",
+                "edge.claim",
                 "observation.value",
                 "observation_detail.value",
                 "placed_observation.value",
