@@ -5,7 +5,7 @@ every call, and each telemetry message goes to one (deploy/decisions/several-ing
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -71,7 +71,7 @@ async def run(
         urgent = _session(settings, health, "urgent", URGENT)
         bulk = _session(settings, health, "bulk", sharing.topics, sharing)
         teller = _session(settings, health, "config", TOPICS)
-        duty, room, way = Duty(pool), Room(settings, health), Way()
+        duty, room = Duty(pool), Room(settings, health)
         known = Known(pool, of_settings(settings))
         configs, uptime = Configs(duty, pool, teller, clock), BrokerUptime(teller)
         spoken = Spoken(
@@ -88,10 +88,7 @@ async def run(
             unsure=unsure,
         )
         worker = partial(pipeline, pool=pool, known=known, contacts=contacts, clock=clock)
-        lanes = [
-            worker(lane, subscriber=subscriber, health=health, room=room, way=way)
-            for lane, subscriber in zip(LANES, (urgent, bulk), strict=True)
-        ]
+        lanes = _lanes(partial(worker, health=health, room=room, way=Way()), urgent, bulk)
         commands = Commands(duty, pool, teller, clock)
         states = States(
             teller, pool, clock, health, contacts=contacts, uptime=uptime, commands=commands
@@ -101,6 +98,11 @@ async def run(
             group.create_task(part.run())
         for work in (room.while_there(bulk), keep_a_week(duty, pool, clock), end_hung(pool)):
             group.create_task(work)
+
+
+def _lanes(worker: Callable[..., Pipeline], *subscribers: Subscriber) -> Iterator[Pipeline]:
+    for lane, subscriber in zip(LANES, subscribers, strict=True):
+        yield worker(lane, subscriber=subscriber)
 
 
 def broker_of(settings: Settings) -> Broker:

@@ -84,15 +84,9 @@ async def test_calls_pass_boxes_that_were_away_for_thirty_days_and_nothing_is_lo
             async with centre.nurse() as nurse:
                 waits, last = await noticed(receiver, nurse, presses)
         frames = AWAY * FRAMES
-        print(  # noqa: T201 - figures
-            f"away: {frames} frames of {AWAY} boxes in {ended - began:.1f} s, "
-            f"{frames / (ended - began):.0f} a second; {len(presses)} presses meanwhile, "
-            f"p50 {percentile(waits, 50):.0f} ms, p99 {percentile(waits, 99):.0f} ms"
-        )
+        tell(f"away: {frames} frames of {AWAY} boxes", frames / (ended - began), waits)
 
-        found = await counted(centre, homes)
-        assert (found.lost, found.duplicated) == (0, 0)
-        assert found.sent == frames + len(presses)
+        await everything_is_stored_once(centre, homes, frames + len(presses))
         assert len(presses) >= AWAY + CALLERS, "each home called at least once meanwhile"
         assert last < ended, "every call was with somebody before the last old frame was stored"
 
@@ -113,15 +107,9 @@ async def test_thirty_days_of_a_busy_home_fit_the_spool_and_are_stored_once_with
             ended = await drained(homes)
             async with centre.nurse() as nurse:
                 waits, last = await noticed(receiver, nurse, presses)
-        print(  # noqa: T201 - figures
-            f"busy: {BUSY} frames, {size / 1e6:.0f} MB, in {ended - began:.1f} s, "
-            f"{BUSY / (ended - began):.0f} a second; {len(presses)} presses meanwhile, "
-            f"p99 {percentile(waits, 99):.0f} ms"
-        )
+        tell(f"busy: {BUSY} frames, {size / 1e6:.0f} MB", BUSY / (ended - began), waits)
 
-        found = await counted(centre, homes)
-        assert (found.lost, found.duplicated) == (0, 0)
-        assert found.sent == BUSY + len(presses)
+        await everything_is_stored_once(centre, homes, BUSY + len(presses))
         assert size < Settings().spool_mb * 1e6
         assert spool.cost is None, "nothing was given up"
         assert last < ended, "every call was with somebody before the last old frame was stored"
@@ -243,3 +231,19 @@ async def noticed(
 def percentile(waits: Sequence[float], percent: int) -> float:
     """In milliseconds."""
     return sorted(waits)[min(len(waits) - 1, len(waits) * percent // 100)] * 1_000
+
+
+def tell(what: str, rate: float, waits: Sequence[float]) -> None:
+    """The figures, for who reads the test's output."""
+    print(  # noqa: T201 - figures
+        f"{what}, {rate:.0f} a second; {len(waits)} presses meanwhile, "
+        f"p50 {percentile(waits, 50):.0f} ms, p99 {percentile(waits, 99):.0f} ms"
+    )
+
+
+async def everything_is_stored_once(
+    centre: Centre, homes: Sequence[ScriptedHome], sent: int
+) -> None:
+    found = await counted(centre, homes)
+    assert (found.lost, found.duplicated) == (0, 0)
+    assert found.sent == sent

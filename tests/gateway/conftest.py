@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from deploy.runtime.services import Database, OneDatabase
 from gateway.store.pool import Pool, connect
@@ -24,9 +25,16 @@ async def pool(home: House) -> AsyncIterator[Pool]:
         yield opened
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Refusals with their locals on the screen take seconds to draw."""
+    with capture_logs():
+        yield
+
+
 @pytest.fixture(scope="module")
 def emptied(database: Database) -> Iterator[OneDatabase]:
-    """One database for all tests of a file, emptied before each."""
+    """One database for all tests of a file, emptied before each: sixty copies take a minute."""
     made = database.create(f"chained_{secrets.token_hex(6)}", template=TEMPLATE)
     yield made
     database.drop(made.name)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from adapters.observation import Kind
-from deploy.runtime.services import Database, OneDatabase
+from deploy.runtime.services import OneDatabase
 from gateway.home import Citizen
 from gateway.rules.finding import UNPLACED
 from gateway.store import facts
@@ -19,7 +19,6 @@ from gateway.store.claims import Claimed
 from gateway.store.facts import Facts
 from gateway.store.known import stays
 from gateway.store.pool import connect
-from tests.conftest import TEMPLATE
 from tests.frames import BUTTON, DOOR, NOON, batch, door, frame, press
 from tests.gateway.ingest_home import Parts, parts, settings
 
@@ -27,13 +26,6 @@ AT_NOON = datetime.fromtimestamp(NOON / 1_000, UTC)
 HOUR = timedelta(hours=1)
 MINUTE = 60_000  # milliseconds
 READS = {"call": frozenset({(role, Kind.CALL_PRESSED) for role in ("call", UNPLACED)})}
-
-
-@pytest.fixture(scope="module")
-def emptied(database: Database) -> Iterator[OneDatabase]:
-    made = database.create("calls", template=TEMPLATE)
-    yield made
-    database.drop(made.name)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What health devices keep is stored once, at the time that the device itself showed."""
 
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,11 +9,10 @@ import pytest
 
 from adapters.frame import Frame
 from adapters.observation import ClockQuality, Kind, Quality
-from deploy.runtime.services import Database, OneDatabase
+from deploy.runtime.services import OneDatabase
 from deploy.world.health_bytes import CuffStatus, Glucose, GlucoseContext, Pressure
 from gateway.ingest import times
 from gateway.ingest.dated import dated
-from tests.conftest import TEMPLATE
 from tests.frames import DISPENSER, NOON, batch, frame
 from tests.gateway.ingest_home import Parts, parts
 
@@ -22,14 +20,6 @@ NIGHT = datetime(2026, 9, 21, 6, 15, 30)  # noqa: DTZ001 - as a device shows it
 HERE = timedelta(hours=2)  # what Denmark is ahead of UTC in September
 HEARD = datetime.fromtimestamp(NOON / 1_000, UTC)
 CUFF, METER, NOTE = "2a35", "2a18", "2a34"
-
-
-@pytest.fixture(scope="module")
-def emptied(database: Database) -> Iterator[OneDatabase]:
-    """One database for all of these; `parts` empties it."""
-    made = database.create(f"test_{secrets.token_hex(6)}", template=TEMPLATE)
-    yield made
-    database.drop(made.name)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Two hundred records of four health devices, downloaded over and over, are stored once each."""
 
-import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
 from adapters.frame import Frame
 from adapters.observation import Kind, Observation
-from deploy.runtime.services import Database, OneDatabase
+from deploy.runtime.services import OneDatabase
 from gateway.ingest import times
 from gateway.ingest.dated import Dated, checksum
 from gateway.ingest.harvest import Harvest
@@ -15,21 +14,12 @@ from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.reading import Reader
 from gateway.store.frames import Record
 from gateway.store.known import Device
-from tests.conftest import TEMPLATE
 from tests.diaries import FLAGS, Expected, pressures, spot_checks, sugars, weights
 from tests.frames import BUTTON, DISPENSER, DOOR, batch, frame
 from tests.gateway.ingest_home import Parts, delivery, parts
 
 CUFF, OXIMETER, SCALE_AND_METER = BUTTON, DISPENSER, DOOR
 """The home's devices; what an address is said to be matters to nobody here."""
-
-
-@pytest.fixture(scope="module")
-def emptied(database: Database) -> Iterator[OneDatabase]:
-    """One database for all of these; `parts` empties it."""
-    made = database.create(f"test_{secrets.token_hex(6)}", template=TEMPLATE)
-    yield made
-    database.drop(made.name)
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adapters.frame import Frame, encode_frame
-from deploy.runtime.services import Database, OneDatabase
+from deploy.runtime.services import OneDatabase
 from gateway.ingest.harvest import Harvest
 from gateway.ingest.pipeline import Pipeline
-from tests.conftest import TEMPLATE
 from tests.frames import BOOT, BUTTON, NOON, STRANGER, UPTIME, door, dose, frame, press
 from tests.gateway.ingest_home import Parts, delivery, parts
 from tests.gateway.test_ledger import ForgetfulPipeline
@@ -179,13 +178,6 @@ async def empty(ingest: Parts) -> None:
         "TRUNCATE message, observation, observation_detail, device_record, quarantine,"
         " unplaced_call, stream, pending, aside_today CASCADE"
     )
-
-
-@pytest.fixture(scope="module")
-def emptied(database: Database) -> Iterator[OneDatabase]:
-    made = database.create("properties", template=TEMPLATE)
-    yield made
-    database.drop(made.name)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A message is let go only when it is safe, and twice is once."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,20 +11,11 @@ import pytest
 
 from adapters.frame import Clock, Gone, encode_batch
 from adapters.observation import ClockQuality, Kind
-from deploy.runtime.services import Database, OneDatabase
-from tests.conftest import TEMPLATE
+from deploy.runtime.services import OneDatabase
 from tests.frames import BOOT, DOOR, NOON, STRANGER, UPTIME, batch, door, dose, frame, press
 from tests.gateway.ingest_home import Parts, parts
 
 AT_NOON = datetime.fromtimestamp(NOON / 1_000, UTC)
-
-
-@pytest.fixture(scope="module")
-def emptied(database: Database) -> Iterator[OneDatabase]:
-    """One database for all of these tests, emptied before each: sixty copies take a minute."""
-    made = database.create("pipeline", template=TEMPLATE)
-    yield made
-    database.drop(made.name)
 
 
 @pytest.fixture

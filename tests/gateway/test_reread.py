@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from adapters.frame import Clock, Frame
 from adapters.observation import ClockQuality, Kind
@@ -38,11 +37,7 @@ class NoClaim(Again):
         return {row.id for row in rows}
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Refusals with their locals on the screen take seconds to draw."""
-    with capture_logs():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """What boxes say of themselves is read again like all that was set aside: each event once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-from structlog.testing import capture_logs
 
 from adapters.observation import Kind
 from deploy.runtime.services import OneDatabase
@@ -14,12 +13,7 @@ from tests.gateway.ingest_home import Parts
 from tests.gateway.test_box_events import kept, said
 from tests.gateway.test_reread import AT_NOON, NoClaim, reread, stored
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Refusals with their locals on the screen take seconds to draw."""
-    with capture_logs():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture
