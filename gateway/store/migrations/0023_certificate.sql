@@ -43,6 +43,9 @@ COMMENT ON COLUMN edge.claimed IS 'when that code was used';
 COMMENT ON COLUMN edge.replaces IS 'the box in whose place this one stands';
 COMMENT ON COLUMN edge.shut_out IS 'since when it may not connect: lost, stolen or replaced';
 COMMENT ON COLUMN edge.broker_told IS 'when the broker had been given a list that shuts it out';
+-- until now a box was ended by taking away both its account and its secret
+UPDATE edge SET shut_out = COALESCE(joined, 'epoch'), broker_told = COALESCE(joined, 'epoch')
+WHERE broker_password IS NULL AND join_hash IS NULL;
 CREATE UNIQUE INDEX edge_label ON edge (municipality, label) WHERE shut_out IS NULL;
 CREATE INDEX edge_shut_out ON edge (shut_out) WHERE shut_out IS NOT NULL;
 
@@ -121,12 +124,17 @@ RETURNS void LANGUAGE sql SET search_path = pg_catalog, public, pg_temp AS $$
     WHERE municipality = whose AND edge = number AND revoked IS NULL;
     UPDATE contact SET "to" = GREATEST("from", at), ended_by = 'stopped', sure_from = at
     WHERE municipality = whose AND edge = number AND "to" IS NULL;
+    INSERT INTO deadline (municipality, citizen, due)
+    SELECT c.municipality, c.id, at
+    FROM citizen c JOIN edge e ON e.municipality = c.municipality AND e.home = c.home
+    WHERE e.municipality = whose AND e.id = number ORDER BY c.id
+    ON CONFLICT (municipality, citizen) DO UPDATE SET due = LEAST(deadline.due, excluded.due);
     UPDATE edge SET shut_out = COALESCE(shut_out, at), claim = NULL, claim_expires = NULL,
                     join_hash = NULL, join_expires = NULL, broker_password = NULL, home = NULL,
                     config_version = config_version + 1
     WHERE municipality = whose AND id = number;
 $$;
-COMMENT ON FUNCTION shut_out_edge IS 'its certificates, its code, its home and its contact are taken away';
+COMMENT ON FUNCTION shut_out_edge IS 'its certificates, its code, its home and its contact are taken away; who lives there is judged anew';
 
 CREATE FUNCTION invite_my_edge(whose integer, number integer, secret bytea, until timestamptz)
 RETURNS boolean
