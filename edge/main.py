@@ -294,6 +294,7 @@ class _Agent:
                 "connected": self._uplink.connected,
                 "path": self._beat.path,
                 "reader": self._beat.reader,
+                "heard": self._reader.placed_heard,
                 "config": self._beat.config,
                 "refused": self._config.refused,
                 "unkept": self._unkept,

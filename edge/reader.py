@@ -116,6 +116,11 @@ class Reader:
         self._quiet.rhythm.only(frozenset(config.devices))
         self._visitor.follow(config)
 
+    @property
+    def placed_heard(self) -> int:
+        """How many of the placed devices have been heard since the start."""
+        return len(self._devices)
+
     async def discover(self, seconds: float) -> list[Sighting]:
         """What is in the air from now on for so long (`LONGEST` at most), the strongest first.
 

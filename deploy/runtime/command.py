@@ -131,14 +131,20 @@ def fuzz(arguments: Sequence[str]) -> int:
     return _handed_over("tests.fuzz", arguments)
 
 
+def package(arguments: Sequence[str]) -> int:
+    """The Debian packages of the box, in the same way."""
+    return _handed_over("deploy.packaging.main", arguments)
+
+
 def main() -> int:
-    """`python3 -m deploy.runtime.command test|demo|bench|chaos|fuzz|set-up …`."""
+    """`python3 -m deploy.runtime.command test|demo|bench|chaos|fuzz|package|set-up …`."""
     jobs: dict[str, Callable[[Sequence[str]], int]] = {
         "test": test,
         "demo": demo,
         "bench": bench,
         "chaos": chaos,
         "fuzz": fuzz,
+        "package": package,
     }
     name, *arguments = sys.argv[1:] or ["set-up"]
     if name == "set-up":

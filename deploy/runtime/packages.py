@@ -61,6 +61,16 @@ def venv_stamps() -> tuple[Stamp, Stamp, Stamp]:
     )
 
 
+def install_for(lock: Path, into: Path, *, platform: str, python: str) -> None:
+    """Unpack the wheels of a lock for another machine than this one into a folder. Raises Stop.
+
+    `platform` as uv names it, with the C library it has: x86_64-manylinux_2_40.
+    """
+    machine = ["--python-platform", platform, "--python-version", python]
+    strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
+    _uv("install", "--quiet", "--target", str(into), *machine, *strict, "-r", str(lock))
+
+
 def environment() -> dict[str, str]:
     """The environment in which the project's programs run: the virtual one first."""
     known = {**os.environ, "VIRTUAL_ENV": str(VENV), "UV_CACHE_DIR": str(RUNTIME / "cache" / "uv")}

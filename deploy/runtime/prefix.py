@@ -121,13 +121,13 @@ def build_prefix(*, architecture: str) -> None:
     downloads, fresh = RUNTIME / "download", RUNTIME / "prefix.new"
     shutil.rmtree(fresh, ignore_errors=True)
     with step("broker and database: read the package lists"):
-        apt = _updated_apt(downloads, architecture)
+        apt = updated_apt(downloads, architecture)
     with step(f"broker and database: fetch {len(PACKAGES)} packages"):
-        packages = _fetch(apt, downloads / "packages")
+        packages = fetch(apt, PACKAGES, downloads / "packages")
     with step("broker and database: unpack"):
         for package in packages:
-            _unpack(package, fresh)
-        _wrap_programs(fresh)
+            unpack(package, fresh)
+        wrap_programs(fresh)
         (fresh / "packages.txt").write_text(_versions(packages))
         replace_folder(fresh, PREFIX)
         stamp.write()
@@ -140,7 +140,7 @@ def prefix_stamp(*, architecture: str) -> Stamp:
     return Stamp(file=RUNTIME / "stamps" / "prefix", inputs=inputs)
 
 
-def _updated_apt(downloads: Path, architecture: str) -> Apt:
+def updated_apt(downloads: Path, architecture: str) -> Apt:
     """An apt whose lists are fresh, from the first mirror that works; security if reachable."""
     found = mirrors(read_sources(Path("/etc/apt")))
     failure = Stop(
@@ -160,9 +160,10 @@ def _updated_apt(downloads: Path, architecture: str) -> Apt:
     raise failure
 
 
-def _fetch(apt: Apt, folder: Path) -> list[Path]:
+def fetch(apt: Apt, packages: Iterable[str], folder: Path) -> list[Path]:
+    """The files of these packages, and of no others. Raises Stop."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["apt-get", "download", *PACKAGES]
+    command = ["apt-get", "download", *packages]
     run(command, folder=folder, env=apt.environment(), failed=_refused)
     return sorted(folder.glob("*.deb"))
 
@@ -178,7 +179,8 @@ def _refused(output: str) -> Stop:
     return Stop(Exit.DOWNLOAD_REFUSED, f"apt could not fetch the packages: {last_line(output)}")
 
 
-def _unpack(package: Path, target: Path) -> None:
+def unpack(package: Path, target: Path) -> None:
+    """Add a package's files to a folder, as our own. Raises Stop."""
     target.mkdir(parents=True, exist_ok=True)
     options = ["--no-same-owner", "--no-same-permissions", "-C", str(target)]
     excluded = [f"--exclude={pattern}" for pattern in LEFT_OUT]
@@ -201,9 +203,12 @@ def _unpack(package: Path, target: Path) -> None:
         )
 
 
-def _wrap_programs(prefix: Path) -> None:
+def wrap_programs(prefix: Path) -> None:
+    """Put a wrapper in the place of every program, which starts it with the folder's libraries."""
     loader = next((prefix / "usr/lib").glob("*-linux-gnu/ld-linux-*.so.*"))
     for place in PROGRAMS:
+        if not (prefix / place).is_dir():
+            continue
         (prefix / place / "elf").mkdir(exist_ok=True)
         for file in sorted((prefix / place).iterdir()):
             if file.is_file() and not file.is_symlink() and _is_elf(file):

@@ -1,0 +1,1 @@
+"""Makes the Debian package of the box, and signs it."""
