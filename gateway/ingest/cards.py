@@ -77,7 +77,8 @@ class Cards:
 
 
 def _tells_more(card: Card) -> bool:
-    return any(one is not None for one in (card.mode, card.room_days, card.path, card.trouble))
+    told = (card.mode, card.room_days, card.path, card.trouble, card.refused)
+    return any(one is not None for one in told)
 
 
 def differs(before: Card, card: Card) -> bool:

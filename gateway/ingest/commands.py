@@ -17,7 +17,7 @@ from gateway.ingest.duty import Duty
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.store import commands
 from gateway.store.bell import listening
-from gateway.store.commands import Command
+from gateway.store.commands import Answer, Command
 from gateway.store.pool import DatabaseDown, Pool
 
 TOPIC = "edges/+/reply"
@@ -33,6 +33,10 @@ _Word = Annotated[str, Field(pattern=r"^[a-z0-9_.]{1,40}$")]
 _log = log.get(__name__)
 
 
+_Figure = Annotated[float, Field(ge=-1e12, le=1e12)]
+_LOG = 24_576  # letters of a log: the box cuts it to as many bytes
+
+
 class _Sighting(BaseModel):
     """What else a box may tell, such as a name, is left out."""
 
@@ -46,8 +50,11 @@ class _Sighting(BaseModel):
     times: int = Field(ge=1, lt=2**31)
 
 
+_Told = bool | Annotated[int, Field(ge=-(2**53), le=2**53)] | _Figure | _Word
+
+
 class Reply(BaseModel):
-    """A box's answer, read strictly."""
+    """A box's answer, read strictly: what it found, what came of it, what its program wrote."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -55,6 +62,18 @@ class Reply(BaseModel):
     id: UUID
     error: _Word | None = None
     found: list[_Sighting] | None = Field(default=None, max_length=50)
+    did: dict[_Word, _Told] | None = Field(default=None, max_length=8)
+    log: str | None = Field(default=None, max_length=_LOG)
+
+    def answer(self) -> Answer:
+        """As it is kept."""
+        found = None if self.found is None else [one.model_dump() for one in self.found]
+        return Answer(
+            error=self.error,
+            found=None if found is None else json.dumps(found),
+            did=None if self.did is None else json.dumps(self.did),
+            log=None if self.log is None else _printable(self.log),
+        )
 
 
 class Commands:
@@ -92,11 +111,8 @@ class Commands:
         except ValueError as bad:
             _log.warning("an answer that is none", edge=edge, why=type(bad).__name__)
             return
-        found = None
-        if reply.found is not None:
-            found = json.dumps([one.model_dump() for one in reply.found])
         is_ours = await commands.answered(
-            self._pool, edge, reply.id, error=reply.error, found=found, now=self._clock.now()
+            self._pool, edge, reply.id, reply.answer(), self._clock.now()
         )
         _log.info("a box answered", edge=edge, error=reply.error, awaited=is_ours)
 
@@ -144,3 +160,8 @@ def read_reply(payload: bytes) -> Reply:
         return Reply.model_validate_json(payload)
     except ValidationError as bad:
         raise ValueError from bad
+
+
+def _printable(log: str) -> str:
+    """Lines of text: no NUL, which the database refuses, and nothing that moves a cursor."""
+    return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in log)

@@ -16,6 +16,7 @@ from gateway.store.pool import DatabaseDown, Pool
 
 _MOST = 100
 _POLL, _AGAIN = 10.0, 1.0
+_LARGEST = 64_000  # bytes: a larger one would end the session, and every box's with it
 _log = log.get(__name__)
 
 
@@ -34,6 +35,7 @@ class Configs:
         self._subscriber = subscriber
         self._told: dict[str, int] = {}
         self._behind: set[str] = set()
+        self._too_large: dict[str, int] = {}
         self._follows: dict[str, int] = {}
         self._bell: Bell | None = None
 
@@ -80,6 +82,11 @@ class Configs:
         if self._follows.get(due.name) == due.version:
             return True
         payload = config(due.version, due.placed, zone=due.zone or ZONE)
+        if len(payload) > _LARGEST:
+            if due.version != self._too_large.get(due.name):
+                _log.error("a configuration is too large", edge=due.name, octets=len(payload))
+            self._too_large[due.name] = due.version
+            return False
         number = self._subscriber.publish(f"edges/{due.name}/config", payload, retain=True)
         taken = number is not None and await self._subscriber.answered(number)
         if taken:

@@ -82,6 +82,7 @@ class State(BaseModel):
     room_days: float | None = Field(default=None, ge=0, le=1e6)
     path: int | None = Field(default=None, ge=1, le=9)
     trouble: Word | None = None
+    refused: str | None = Field(default=None, max_length=1_000)
 
 
 @dataclass(frozen=True, slots=True)

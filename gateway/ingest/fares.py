@@ -15,6 +15,9 @@ class Fares:
         self._trouble = health.gauge("boxes_in_trouble", "Boxes by what is wrong", ("trouble",))
         self._second = health.gauge("boxes_on_second_path", "Boxes that send by their second way")
         self._deaf = health.gauge("boxes_deaf", "Boxes whose radio hears nothing")
+        self._refused = health.gauge(
+            "boxes_config_refused", "Boxes that do not follow their newest configuration"
+        )
         self.begin(())
 
     def begin(self, cards: Iterable[Card]) -> None:
@@ -23,6 +26,7 @@ class Fares:
             self._trouble.labels(word).set(0)
         self._second.set(0)
         self._deaf.set(0)
+        self._refused.set(0)
         for card in cards:
             self._count(card, 1)
 
@@ -40,3 +44,5 @@ class Fares:
             self._second.inc(one)
         if card.reader == "silent":
             self._deaf.inc(one)
+        if card.refused is not None:
+            self._refused.inc(one)

@@ -13,7 +13,7 @@ from gateway.ingest.fares import Fares
 from gateway.ingest.known import Known
 from gateway.ingest.subscriber import Subscriber
 from gateway.settings import Settings
-from gateway.store.cards import MOST_ROOM, Card
+from gateway.store.cards import MOST_ROOM, MOST_WHY, Card
 from gateway.store.pool import Pool
 
 
@@ -62,4 +62,10 @@ def _card(state: State) -> Card:
         room_days=None if state.room_days is None else min(int(state.room_days), MOST_ROOM),
         path=state.path,
         trouble=state.trouble,
+        refused=None if state.refused is None else _plain(state.refused),
     )
+
+
+def _plain(why: str) -> str:
+    """One short line that can be shown."""
+    return "".join(one if one.isprintable() else "?" for one in why[:MOST_WHY])

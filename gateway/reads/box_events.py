@@ -87,6 +87,14 @@ async def citizens(db: Connection, caller: Caller, edge: str) -> Sequence[int]:
     return () if where is None else where["citizens"]
 
 
+async def without_strangers(db: Connection, caller: Caller, edge: str, text: str) -> str:
+    """The text with no address but of what is placed in the box's home."""
+    named = sorted({_written(found) for found in _ADDRESS.findall(text)})
+    where = await citizens(db, caller, edge)
+    placed = await db.fetch(_PLACED, caller.municipality, where, named) if named else []
+    return _shown(text, {row["address"] for row in placed})
+
+
 def _happened(row: Row) -> Happened:
     one = Happened(
         number=row["id"],
@@ -116,12 +124,12 @@ def _written(address: str) -> str:
 
 def _without(one: Happened, known: set[str]) -> Happened:
     """No address but of what is placed there."""
-
-    def shown(found: re.Match[str]) -> str:
-        return found[0] if _written(found[0]) in known else HIDDEN
-
     details = {
-        name: _ADDRESS.sub(shown, value) if isinstance(value, str) else value
+        name: _shown(value, known) if isinstance(value, str) else value
         for name, value in one.details.items()
     }
     return replace(one, details=details)
+
+
+def _shown(text: str, known: set[str]) -> str:
+    return _ADDRESS.sub(lambda found: found[0] if _written(found[0]) in known else HIDDEN, text)

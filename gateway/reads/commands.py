@@ -1,14 +1,15 @@
 """What somebody asked of a box and what it answered, for who asked."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+from gateway.reads.box_events import without_strangers
 from gateway.store.caller import Caller
-from gateway.store.commands import KEPT
+from gateway.store.commands import KEPT, TERMS
 from gateway.store.pool import Connection
 
 State = Literal["waiting", "answered", "refused", "no_answer"]
@@ -17,7 +18,10 @@ _ON_THE_WAY = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """`found` is what the box found, or None; `error` its word for why it did nothing."""
+    """`error` is the box's word for why it did nothing; the others are what came of it, or None.
+
+    `found` is what was in the air, `did` short words about the deed, `log` lines of its program.
+    """
 
     public: UUID
     what: str
@@ -27,6 +31,14 @@ class Command:
     answered: datetime | None
     error: str | None
     found: Sequence[dict[str, Any]] | None
+    did: Mapping[str, Any] | None = None
+    log: str | None = None
+
+    @property
+    def seen_as(self) -> str:
+        """What looking at the answer is called in the access log."""
+        terms = {str(word): terms for word, terms in TERMS.items()}.get(self.what)
+        return "box.answer_seen" if terms is None else terms.seen
 
     def state(self, now: datetime) -> State:
         """How far it has come."""
@@ -38,7 +50,7 @@ class Command:
 
 _COMMAND = """
     SELECT c.public, c.what, c.seconds, c.asked, c.until, c.answered, c.error,
-           c.found::text AS found
+           c.found::text AS found, c.did::text AS did, c.log
     FROM command c JOIN edge e ON e.municipality = c.municipality AND e.id = c.edge
     WHERE c.municipality = $1 AND e.name = $2 AND c.public = $3 AND c.asked > $4
 """
@@ -52,5 +64,8 @@ async def command(
     if row is None:
         return None
     said = dict(row)
-    found = said.pop("found")
-    return Command(**said, found=None if found is None else json.loads(found))
+    for name in ("found", "did"):
+        said[name] = None if said[name] is None else json.loads(said[name])
+    if said["log"] is not None:
+        said["log"] = await without_strangers(db, caller, edge, said["log"])
+    return Command(**said)

@@ -1,8 +1,9 @@
 """What people ask of boxes, and what the boxes answer: for who asked alone, and for an hour."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from gateway.store.caller import Caller
@@ -13,6 +14,45 @@ KEPT = timedelta(hours=1)
 
 BEGUN_WITHIN = timedelta(seconds=60)
 """How long a box that is not in contact may take to come back and begin."""
+
+
+Word = Literal["discover", "rescan", "identify", "send_log", "restart"]
+"""What a box can be asked; there is no other way in, and no shell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """For how many seconds a box may be asked to do it, and as what that stands in the log.
+
+    `asked` is the deed of who asks, `seen` of who looks at the answer.
+    """
+
+    least: int
+    usual: int
+    most: int
+    asked: str
+    seen: str = "box.answer_seen"
+
+
+TERMS: Mapping[Word, Terms] = {
+    "discover": Terms(
+        least=10, usual=30, most=120, asked="box.discovered", seen="box.discovery_seen"
+    ),
+    "rescan": Terms(least=10, usual=60, most=120, asked="box.rescanned"),
+    "identify": Terms(least=5, usual=20, most=120, asked="box.identified"),
+    "send_log": Terms(least=5, usual=10, most=60, asked="box.log_asked", seen="box.log_seen"),
+    "restart": Terms(least=10, usual=60, most=120, asked="box.restarted"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a box said: `error` its word for why it did nothing; the others are JSON and text."""
+
+    error: str | None = None
+    found: str | None = None
+    did: str | None = None
+    log: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +78,9 @@ _OPEN = """
     ORDER BY c.id LIMIT $3
 """
 _ANSWERED = """
-    UPDATE command c SET answered = $3, error = $4, found = $5::text::jsonb FROM edge e
+    UPDATE command c SET answered = $3, error = $4, found = $5::text::jsonb,
+                         did = $6::text::jsonb, log = $7
+    FROM edge e
     WHERE c.public = $1 AND e.municipality = c.municipality AND e.id = c.edge AND e.name = $2
       AND c.answered IS NULL
     RETURNING c.id
@@ -50,7 +92,7 @@ async def add(
     caller: Caller,
     edge: str,
     *,
-    what: str,
+    what: Word,
     seconds: int,
     now: datetime,
 ) -> UUID:
@@ -80,16 +122,14 @@ async def sent(db: Connection | Pool, commands: Sequence[Command], now: datetime
 
 
 async def answered(
-    db: Connection | Pool,
-    edge: str,
-    public: UUID,
-    *,
-    error: str | None,
-    found: str | None,
-    now: datetime,
+    db: Connection | Pool, edge: str, public: UUID, answer: Answer, now: datetime
 ) -> bool:
-    """Keep the box's first answer (`found`: JSON); whether it is one to a command of that box."""
-    return await db.fetchval(_ANSWERED, public, edge, now, error, found) is not None
+    """Keep the box's first answer; whether it is one to a command of that box."""
+    kept = await db.fetchval(
+        *(_ANSWERED, public, edge, now, answer.error),
+        *(answer.found, answer.did, answer.log),
+    )
+    return kept is not None
 
 
 async def sweep(db: Connection | Pool, now: datetime) -> None:

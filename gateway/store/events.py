@@ -39,6 +39,7 @@ WORDS = frozenset(
         "line.back",
         "line.hook",
         "clock.stepped",
+        "config.refused",
     }
 )
 """The words that we know; others are kept all the same."""

@@ -14,6 +14,7 @@ from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.web.box_air import SECONDS, add_air
+from gateway.web.box_asks import add_asks
 from gateway.web.box_words import sentence
 from gateway.web.boxes import contact, fares, faults
 from gateway.web.door import Door
@@ -68,6 +69,7 @@ def add_box(router: APIRouter, door: Door) -> None:
         )
 
     add_air(router, door)
+    add_asks(router, door)
 
 
 def line(one: Happened, now: datetime) -> Line:

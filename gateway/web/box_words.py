@@ -158,5 +158,9 @@ SENTENCES: Mapping[str, Callable[[Details], str]] = {
     "line.back": lambda of: f"Den normale forbindelse er tilbage{_for(of, 'seconds')}.",
     "line.hook": _hook,
     "clock.stepped": _stepped,
+    "config.refused": lambda of: (
+        "Boksen følger ikke den nyeste opsætning, men den forrige; den kunne ikke bruge"
+        f" {of.get('field') or 'den'}."
+    ),
 }
 """A word that is not here is shown as it is; tests/gateway/test_pages_boxes.py looks for such."""

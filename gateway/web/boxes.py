@@ -61,6 +61,8 @@ def contact(box: Edge, now: datetime) -> str:
 def _fault(box: Edge, fault: Fault) -> str:
     if fault == "trouble":
         return TROUBLE.get(box.trouble or "", f"boksen melder fejl: {box.trouble}")
+    if fault == "config_refused":
+        return f"følger ikke den nyeste opsætning, men den forrige: {box.refused}"
     if fault == "little_room":
         return f"kun {room(box.room_days or 0)}"
     return _FAULT[fault]

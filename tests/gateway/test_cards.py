@@ -94,9 +94,10 @@ def test_boxes_that_fare_ill_are_counted_and_not_named() -> None:
         return [line.removeprefix("trygport_boxes_") for line in told if not line.startswith("#")]
 
     fares.begin([Card(trouble="card_full"), Card(trouble="of_tomorrow"), Card(path=2)])
-    fares.change(None, Card(reader="silent"))
+    fares.change(None, Card(reader="silent", refused="config.calls: not a list"))
     fares.change(Card(trouble="card_full"), Card(trouble="storage_failed", path=1))
     assert sorted(figures()) == [
+        "config_refused 1.0",
         "deaf 1.0",
         'in_trouble{trouble="card_full"} 0.0',
         'in_trouble{trouble="other"} 1.0',

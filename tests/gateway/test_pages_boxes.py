@@ -54,6 +54,11 @@ def box(**said: Any) -> Edge:
         ({"trouble": "storage_failed"}, "", ["hukommelseskortet fejler: skift det"]),
         ({"trouble": "card_full"}, "", ["hukommelseskortet er fuldt"]),
         ({"trouble": "of_tomorrow"}, "", ["boksen melder fejl: of_tomorrow"]),
+        (
+            {"refused": "config.calls: not a list"},
+            "",
+            ["følger ikke den nyeste opsætning, men den forrige: config.calls: not a list"],
+        ),
         ({"reader": "asleep", "mode": "dozing"}, "Radio: asleep, lytter: dozing", []),
     ],
 )
@@ -146,6 +151,13 @@ def test_each_word_that_a_box_says_has_a_danish_sentence() -> None:
             ),
         ),
         (event("clock.stepped", seconds=-259_200), "Boksens ur blev stillet 3 døgn tilbage."),
+        (
+            event("config.refused", field="config.calls", why="not a list"),
+            (
+                "Boksen følger ikke den nyeste opsætning, men den forrige;"
+                " den kunne ikke bruge config.calls."
+            ),
+        ),
         (event("of.tomorrow", a=1, b="c"), "of.tomorrow (a: 1, b: c)"),
         (event("of.tomorrow"), "of.tomorrow"),
     ],
