@@ -33,7 +33,7 @@ SCREENS = "gateway.web.board"
 COMMANDS: Mapping[str, str] = {
     "begin": "gateway.beginning",
     "people": "gateway.people",
-    "edges": "gateway.edges.joining",
+    "edges": "gateway.edges.commands",
     "audit": "gateway.audit",
     "restored": "gateway.restored",
     "reread": "gateway.reread",

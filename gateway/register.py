@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from gateway.clock import clock_from
-from gateway.edges.joining import code, fingerprint
-from gateway.settings import BadSetting, Settings
+from gateway.edges.inviting import Inviting, NoAuthority
+from gateway.settings import Settings
 from gateway.store import people
 from gateway.store.pool import Connection, connect_owner
 from gateway.store.register.book import By
@@ -26,6 +26,9 @@ _OK, _FAILED, _SOME_REFUSED = 0, 1, 2
 
 class Cannot(Exception):
     """The command cannot be followed; the text says what to say instead."""
+
+
+_REFUSALS = (Cannot, BadFile, CannotUndo, Unsealable, OSError, people.UnknownName, NoAuthority)
 
 
 def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not name its type
@@ -55,7 +58,7 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 sys.stdout.buffer.write(file)
                 return _OK
             return await _import(db, by, arguments, settings)
-    except (Cannot, BadFile, CannotUndo, Unsealable, OSError, people.UnknownName) as refused:
+    except _REFUSALS as refused:
         print(f"gateway register: {refused}", file=sys.stderr)  # noqa: T201 - the command's answer
         return _FAILED
 
@@ -90,11 +93,12 @@ async def _import(db: Connection, by: By, arguments: argparse.Namespace, setting
         now=now,
         dry_run=arguments.dry_run,
     )
-    _say(report, settings, dry_run=arguments.dry_run)
+    inviting = await Inviting.of(db) if report.codes else None
+    _say(report, inviting, dry_run=arguments.dry_run)
     return _SOME_REFUSED if report.count("refused") else _OK
 
 
-def _say(report: Report, settings: Settings, *, dry_run: bool) -> None:
+def _say(report: Report, inviting: Inviting | None, *, dry_run: bool) -> None:
     for one in report.outcomes:
         where = f", {one.column}" if one.column else ""
         why = f": {one.reason}" if one.reason else ""
@@ -102,16 +106,9 @@ def _say(report: Report, settings: Settings, *, dry_run: bool) -> None:
     states = ("new", "changed", "same", "refused")
     print(", ".join(f"{report.count(state)} {state}" for state in states))  # noqa: T201
     for made in report.codes:
-        print(f"line {made.line}  {made.box}  {_code(settings, made.box, made.secret)}")  # noqa: T201
+        told = inviting.code(made.secret) if inviting else ""
+        print(f"line {made.line}  {made.box}  {told}")  # noqa: T201
     if dry_run:
         print("nothing was changed: this was a dry run")  # noqa: T201
     elif report.public is not None:
         print(f"import {report.public}")  # noqa: T201
-
-
-def _code(settings: Settings, box: str, secret: str) -> str:
-    if settings.tls_cert is None:
-        raise BadSetting(
-            "GATEWAY_TLS_CERT: a box joins over HTTPS only, so this must name the file"
-        )
-    return code(settings.public_address, fingerprint(settings.tls_cert), box, secret)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,11 @@ from deploy.world.progress import Progress, silent
 from deploy.world.stack import Stack
 from edge.identity import Identity
 from gateway.clock import clock_from
-from gateway.edges.joining import join as account_for
+from gateway.edges.passwords import hash_password, write_password_file
+from gateway.settings import Settings
 from gateway.store.boxes import add_box
-from gateway.store.pool import connect, connect_owner
+from gateway.store.pool import Connection, connect_owner
+from gateway.store.secrets import new_secret
 
 MUNICIPALITY = "Prøvekommune"
 DISTRICT = "Distrikt Nord"
@@ -104,29 +107,48 @@ async def settle_many(
     settings = stack.settings()
     now = clock_from(settings.clock).now
     progress, found = Progress("homes are settled", len(names), say), list[Settled]()
-    async with connect_owner(settings) as owner, connect(settings, "api") as pool:
+    async with connect_owner(settings) as owner:
         municipality = await owner.fetchval("SELECT id FROM municipality LIMIT 1")
         for name in names:
             home = await api.new_home(
                 district=DISTRICT, zone=zone, name=name, address=_address(name)
             )
-            edge, secret = await add_box(
+            made = await add_box(
                 owner, municipality=municipality, home=UUID(home["id"]), now=now()
             )
-            account = await account_for(pool, settings, edge, secret, now())
+            edge, password = made.name, new_secret()
+            await _give_account(owner, edge, password, now())
             identity = Identity(
                 edge=edge,
-                broker=account.broker,
-                ca=account.ca,
+                broker=settings.edge_broker,
+                ca=settings.edge_broker_ca and settings.edge_broker_ca.read_text(),
                 username=edge,
-                password=account.password,
+                password=password,
             )
             (folder / edge).mkdir(parents=True)
             identity.write(folder / edge)
             citizen = home["citizens"][0]["id"]
             found.append(Settled(home=home["id"], citizen=citizen, name=name, edge=edge))
             progress.at(len(found))
+        await _admit(owner, settings)
     return found
+
+
+async def _give_account(owner: Connection, edge: str, password: str, now: datetime) -> None:
+    await owner.execute(
+        "UPDATE edge SET joined = $2, claimed = $2, broker_password = $3 WHERE name = $1",
+        edge,
+        now,
+        hash_password(password),
+    )
+
+
+async def _admit(owner: Connection, settings: Settings) -> None:
+    rows = await owner.fetch(
+        "SELECT name, broker_password FROM edge WHERE broker_password IS NOT NULL ORDER BY name"
+    )
+    accounts = [(row["name"], row["broker_password"]) for row in rows]
+    await asyncio.to_thread(write_password_file, settings, accounts)
 
 
 async def fit(api: Api, citizen: str, fittings: Iterable[Fitting]) -> dict[str, str]:

@@ -15,11 +15,11 @@ from gateway.api.listen import split
 from gateway.api.problems import NotSignedIn, Problem
 from gateway.api.purpose import for_what
 from gateway.api.rights import RIGHTS, Right
-from gateway.api.throttle import TooOften
 from gateway.store import sessions
 from gateway.store.caller import Caller, Role
 from gateway.store.pool import DatabaseDown
 from gateway.store.secrets import csrf_token
+from gateway.throttle import TooOften
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _WORKS: frozenset[Role] = frozenset({"administrator", "robot"})

@@ -20,6 +20,8 @@ from gateway.api import (
     commands,
     devices,
     edges,
+    edges_changes,
+    edges_import,
     emergencies,
     health,
     homes,
@@ -44,18 +46,16 @@ from gateway.api.linker import keep_linked
 from gateway.api.listen import bound
 from gateway.api.sizes import Sizes
 from gateway.clock import Clock
-from gateway.edges import joining
 from gateway.health import Health
 from gateway.reads.live import Live
 from gateway.settings import BadSetting, Settings
-from gateway.store.pool import DatabaseDown, Pool, connect
+from gateway.store.pool import connect
 
 Pages = Callable[[Door], APIRouter]
 """Screens, made when they are given the door: this room does not know them."""
 
 _GRACE = 3
 """Seconds that open requests get when the server stops; streams are ended at once."""
-_AGAIN = 5.0
 _CONNECTIONS = 12
 """To the database: one listens for all streams, the others answer."""
 
@@ -69,6 +69,8 @@ _ROUTERS = (
     devices.router,
     placements.router,
     edges.router,
+    edges_changes.router,
+    edges_import.router,
     box_events.router,
     commands.router,
     stream.router,
@@ -101,25 +103,11 @@ async def run(
             app = around(build(desk, *pages), health)
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.run())
-                group.create_task(_admit(pool, settings, health))
                 group.create_task(beginning.announce(pool, settings, clock))
                 group.create_task(keep_linked(pool, settings.audit_heads, clock, health))
                 for listening, tls in sockets:
                     group.create_task(_serve(_Server(_config(app, tls)), listening, live))
                 health.ok("api")
-
-
-async def _admit(pool: Pool, settings: Settings, health: Health) -> None:
-    """Tells the broker who may enter, however long database or broker keep us waiting."""
-    while True:
-        try:
-            await joining.admit(pool, settings)
-        except (joining.Cannot, DatabaseDown) as why:
-            _log.warning("the broker is not told yet who may enter", why=str(why))
-            health.bad("broker accounts", str(why))
-        else:
-            return health.ok("broker accounts")
-        await asyncio.sleep(_AGAIN)
 
 
 def build(desk: Desk, *pages: Pages) -> FastAPI:

@@ -9,14 +9,14 @@ from fastapi import Request
 from gateway import log
 from gateway.api.access import client_address, cookie_name, from_our_own_page
 from gateway.api.desk import Desk
-from gateway.api.throttle import Throttle, TooOften
 from gateway.beginning import address, words
 from gateway.clock import Clock
-from gateway.edges.joining import code, fingerprint
+from gateway.edges.inviting import Inviting, NoAuthority
 from gateway.settings import Settings
 from gateway.store import beginning, sessions
 from gateway.store.pool import DatabaseDown, Pool
 from gateway.store.secrets import csrf_token
+from gateway.throttle import Throttle, TooOften
 
 _AGAIN = 5.0
 _PERIOD = timedelta(minutes=15)
@@ -97,9 +97,9 @@ class Beginning:
         _log.warning("the first administrator was made", municipality=caller.municipality)
         return await sessions.open_session(self._desk.pool, caller.municipality, caller.access, now)
 
-    def code(self, box: str, secret: str) -> str | None:
-        """CODE of a box, as `edge join` takes it; None where the gateway has no HTTPS."""
-        settings = self._desk.settings
-        if settings.tls_cert is None:
+    async def codes(self) -> Inviting | None:
+        """Makes the codes of boxes; None where no box can join yet."""
+        try:
+            return await Inviting.of(self._desk.pool)
+        except NoAuthority:
             return None
-        return code(settings.public_address, fingerprint(settings.tls_cert), box, secret)

@@ -30,7 +30,7 @@ _TAGS: Mapping[str, str] = {
     "homes": "Who lives where, and which box listens there.",
     "devices": "Devices, whether they are understood, and what they observed.",
     "placements": "Which device speaks for which citizen, in which room, and its dose plan.",
-    "boxes": "The boxes in the homes: their contact, and how a new one joins.",
+    "boxes": "The boxes in the homes: their contact; added, replaced, moved and shut out.",
     "register": "Districts, teams, people, citizens and homes, one by one or from a CSV file.",
     "emergencies": "A citizen outside one's districts, opened for an hour with a reason.",
     "access log": "Who looked at whom.",

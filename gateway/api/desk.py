@@ -1,18 +1,17 @@
 """What every route works with: the database, the clock, the live stream."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from gateway.api.throttle import Rate, Throttle
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.reads.live import Live
 from gateway.settings import Settings
 from gateway.store.pool import Pool
 from gateway.store.seal import Seal, of_settings
+from gateway.throttle import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +23,6 @@ class Desk:
     settings: Settings
     health: Health
     live: Live
-    joins: Throttle = field(default_factory=lambda: Throttle(30, timedelta(minutes=1)))
     rate: Rate = field(default_factory=Rate)
     seal: Seal = field(init=False)
     """The keys that names are sealed with."""

@@ -18,13 +18,13 @@ from gateway.api.desk import Desk
 from gateway.api.problems import Problem, Refused
 from gateway.api.rights import RIGHTS
 from gateway.api.sign_in import SignIn
-from gateway.api.throttle import Rate, Throttle, TooOften
 from gateway.oidc.provider import ProviderDown
 from gateway.oidc.token import Untrusted
 from gateway.store import sessions
 from gateway.store.caller import Caller
 from gateway.store.pool import DatabaseDown, Pool
 from gateway.store.secrets import csrf_token
+from gateway.throttle import Rate, Throttle, TooOften
 
 
 @dataclass(frozen=True, slots=True)

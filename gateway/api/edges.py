@@ -1,23 +1,20 @@
-"""The boxes: listed with what is wrong with them; joining with the one-time secret of a CODE."""
+"""The boxes over HTTP: listed with what is wrong with them."""
 
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, StringConstraints
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
 
-from gateway.api.access import Asking, client_address, too_many
+from gateway.api.access import Asking
 from gateway.api.desk import Desk, Here
-from gateway.api.problems import ALWAYS, NotFound, Problem, answers
-from gateway.api.texts import Limit, Word
-from gateway.api.throttle import TooOften
-from gateway.edges.joining import Account, Cannot, join
+from gateway.api.problems import ALWAYS, NotFound, answers
+from gateway.api.texts import Limit
 from gateway.reads import edges as reads
 from gateway.reads.edges import Fault
 from gateway.store.asking import asking
-from gateway.store.boxes import WrongSecret
 from gateway.store.caller import Caller
 from gateway.store.pool import Connection
 
@@ -46,18 +43,29 @@ class EdgeBody(BaseModel):
     `given_up` will never come. `card` is null while there is nothing to say of it.
     `faults`: *missing*; *keeps_too_short*, *let_go_early*: a restored gateway could not be filled;
     *gave_up*: a full card has cost frames; *trouble*: what `trouble` says; *deaf*: its radio hears
-    nothing; *second_path*: it sends by its second way; *little_room*: see `room_days`.
+    nothing; *second_path*: it sends by its second way; *little_room*: see `room_days`;
+    *config_refused*: it could not use its newest configuration and follows the one before.
 
     `reader` (hearing, silent, off, starting) and `mode` (active, passive) are of its radio;
     `room_days`: whole days for which it can keep frames while it is away, 60 at most; `path` 2 is
     its second way to the gateway; `trouble` a word of what keeps it from its duty
-    (storage_failed, card_full). All are as it said last, null where it did not say, and may be
-    words that a newer box has.
+    (storage_failed, card_full); `refused` why it does not follow its newest configuration: the
+    place in it and what is wrong there. All are as it said last, null where it did not say, and
+    may be words that a newer box has.
+
+    `sticker` is what stands on its carton. `code_until` says until when its code may be used, null
+    when none may; `certificate` until when its newest certificate lasts. `shut_out` is since when
+    it may not connect, and `broker_told` since when the broker knows.
     """
 
     edge: str
+    sticker: str | None
     home: UUID | None
+    code_until: datetime | None
     joined: datetime | None
+    certificate: datetime | None
+    shut_out: datetime | None
+    broker_told: datetime | None
     contact: datetime | None
     lost: datetime | None
     lost_by: str | None
@@ -72,6 +80,7 @@ class EdgeBody(BaseModel):
     room_days: int | None
     path: int | None
     trouble: str | None
+    refused: str | None
     faults: list[Fault]
 
 
@@ -80,24 +89,6 @@ class EdgesBody(BaseModel):
 
     edges: list[EdgeBody]
     next: str | None
-
-
-class Joining(BaseModel):
-    """The id and the secret of CODE, and the version of the box's program."""
-
-    edge: Annotated[str, StringConstraints(pattern="^[a-z0-9-]{4,40}$")]
-    secret: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{16,100}$")]
-    version: Word
-
-
-class AccountBody(BaseModel):
-    """Told this once. `ca` is PEM text, or null where the broker has a public certificate."""
-
-    edge: str
-    broker: str
-    ca: str | None
-    username: str
-    password: str
 
 
 @router.get("/edges", responses=ALWAYS)
@@ -117,36 +108,6 @@ async def list_edges(
     )
 
 
-@router.post(
-    "/edges/join",
-    responses=answers(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)
-async def join_edge(request: Request, desk: Here, joining: Joining) -> AccountBody:
-    """Exchanges the one-time secret for a broker account. Unknown, used, too old: all are 403."""
-    now = desk.clock.now()
-    try:
-        desk.joins.check(client_address(request), now)
-        desk.joins.count(client_address(request), now)
-        account = await join(desk.pool, desk.settings, joining.edge, joining.secret, now)
-    except TooOften as wait:
-        raise too_many(wait) from wait
-    except WrongSecret as refused:
-        raise Problem(HTTPStatus.FORBIDDEN, str(refused), kind="cannot-join") from refused
-    except Cannot as cannot:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, str(cannot), kind="cannot-join-now"
-        ) from cannot
-    return _body(account)
-
-
-# after /edges/join: of a path that both fit, the first says which methods it has
 @router.get("/edges/{edge}", responses=_NAMED)
 async def get_edge(caller: Asking, desk: Here, edge: EdgeName) -> EdgeBody:
     """One box."""
@@ -162,16 +123,6 @@ async def the_edge(db: Connection, caller: Caller, name: str) -> reads.Edge:
     return edge
 
 
-def _body(account: Account) -> AccountBody:
-    return AccountBody(
-        edge=account.edge,
-        broker=account.broker,
-        ca=account.ca,
-        username=account.edge,
-        password=account.password,
-    )
-
-
 def _edge(edge: reads.Edge, desk: Desk) -> EdgeBody:
     told = edge.keep_days is not None or edge.card_full is not None
     card = CardBody(
@@ -182,8 +133,13 @@ def _edge(edge: reads.Edge, desk: Desk) -> EdgeBody:
     )
     return EdgeBody(
         edge=edge.name,
+        sticker=edge.sticker,
         home=edge.home,
+        code_until=edge.code_until,
         joined=edge.joined,
+        certificate=edge.certificate,
+        shut_out=edge.shut_out,
+        broker_told=edge.broker_told,
         contact=edge.contact,
         lost=edge.lost,
         lost_by=edge.lost_by,
@@ -198,5 +154,6 @@ def _edge(edge: reads.Edge, desk: Desk) -> EdgeBody:
         room_days=edge.room_days,
         path=edge.path,
         trouble=edge.trouble,
+        refused=edge.refused,
         faults=edge.faults(desk.clock.now(), days_to_keep=desk.settings.days_to_keep),
     )

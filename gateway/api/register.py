@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from gateway.api.access import Asking
 from gateway.api.desk import Desk, Here
 from gateway.api.problems import ALWAYS, Conflict, NotFound, Problem, answers
-from gateway.edges.joining import code, fingerprint
+from gateway.edges.inviting import Inviting, NoAuthority
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import changed, looked
@@ -24,7 +24,7 @@ from gateway.store.register.book import By
 from gateway.store.register.bring import bring
 from gateway.store.register.imports import imported
 from gateway.store.register.out import register_file
-from gateway.store.register.rows import Code, Report, State
+from gateway.store.register.rows import Report, State
 from gateway.store.register.table import BadFile, read
 from gateway.store.register.undo import CannotUndo, undo
 
@@ -54,7 +54,7 @@ class RowBody(BaseModel):
 
 
 class BoxBody(BaseModel):
-    """A box that was made, and its CODE, told this once; null where the gateway has no HTTPS."""
+    """A box that was made, and its CODE, told this once; null while no box can join yet."""
 
     line: int
     name: str
@@ -114,7 +114,7 @@ async def bring_in(
         report = await bring(db, by, desk.seal, lines, digest=digest, now=now, dry_run=dry_run)
         if report.public is None:  # also a try is a look: it tells what is there
             await changed(db, caller, "register.tried", None, now)
-    return _body(report, now, desk)
+    return _body(report, now, await _inviting(desk))
 
 
 @router.get("/imports/{public}", responses=answers(HTTPStatus.NOT_FOUND))
@@ -126,7 +126,7 @@ async def show_import(public: UUID, caller: Asking, desk: Here) -> ImportBody:
         except LookupError as error:
             raise NotFound from error
         await looked(db, caller, "import.shown", found.citizens, desk.clock.now())
-    body = _body(found.report, found.at, desk)
+    body = _body(found.report, found.at, await _inviting(desk))
     return body.model_copy(update={"undone": found.undone})
 
 
@@ -161,7 +161,7 @@ async def write_out(caller: Asking, desk: Here) -> Response:
     return Response(file, media_type="text/csv")
 
 
-def _body(report: Report, at: datetime, desk: Desk) -> ImportBody:
+def _body(report: Report, at: datetime, inviting: Inviting | None) -> ImportBody:
     return ImportBody(
         id=report.public,
         at=at,
@@ -173,12 +173,15 @@ def _body(report: Report, at: datetime, desk: Desk) -> ImportBody:
             RowBody(line=one.line, state=one.state, column=one.column, reason=one.reason)
             for one in report.outcomes
         ],
-        boxes=[BoxBody(line=one.line, name=one.box, code=_code(desk, one)) for one in report.codes],
+        boxes=[
+            BoxBody(line=one.line, name=one.box, code=inviting and inviting.code(one.secret))
+            for one in report.codes
+        ],
     )
 
 
-def _code(desk: Desk, made: Code) -> str | None:
-    settings = desk.settings
-    if settings.tls_cert is None:
+async def _inviting(desk: Desk) -> Inviting | None:
+    try:
+        return await Inviting.of(desk.pool)
+    except NoAuthority:
         return None
-    return code(settings.public_address, fingerprint(settings.tls_cert), made.box, made.secret)

@@ -92,6 +92,8 @@ RIGHTS: Mapping[str, Right] = {
     "GET /bokse/{name}": writes("signal"),
     "POST /bokse/{name}/luften": writes("signal"),
     "GET /bokse/{name}/luften/{command}": writes("signal"),
+    "POST /bokse/{name}/spoerg": writes("signal"),
+    "GET /bokse/{name}/svar/{command}": writes("signal"),
     "GET /noegler": reads("key"),
     "POST /noegler": writes("key"),
     "POST /noegler/{public}/rotate": writes("key"),
@@ -102,7 +104,6 @@ RIGHTS: Mapping[str, Right] = {
     "GET /rights": SIGNED_IN,
     "GET /rettigheder": SIGNED_IN,
     "GET /static/{name}": ANYONE,
-    "POST /edges/join": ANYONE,  # its secret is its right
     "POST /logout": SIGNED_IN,
     "GET /": SIGNED_IN,  # each role is sent to where its work is; the board asks for more
     "GET /board/alerts": _BOARD,
@@ -162,8 +163,15 @@ RIGHTS: Mapping[str, Right] = {
     "POST /homes": writes("citizen", "home"),
     "GET /edges": reads("signal"),
     "GET /edges/{edge}": reads("signal"),
+    "POST /edges": writes("signal"),
+    "POST /edges/import": writes("signal"),
+    "POST /edges/{edge}/code": writes("signal"),
+    "POST /edges/{edge}/revoke": writes("signal"),
+    "POST /edges/{edge}/replace": writes("signal"),
+    "POST /edges/{edge}/move": writes("signal", "placement"),  # who lives there is judged anew
     # for who asked alone: the neighbours' devices are personal data (0021_command)
     "POST /edges/{edge}/discover": writes("signal"),
+    "POST /edges/{edge}/commands": writes("signal"),
     "GET /edges/{edge}/commands/{command}": writes("signal"),
     "GET /edges/{edge}/events": writes("signal"),  # it tells when somebody's power or line was cut
     "GET /devices": reads("device"),

@@ -14,6 +14,7 @@ LARGEST = 64 * 1024
 
 LARGEST_AT: Mapping[str, int] = {
     "/imports": 2 * 1024 * 1024,
+    "/edges/import": 2 * 1024 * 1024,
     "/opsaetning/fil": 2 * 1024 * 1024,
 }
 """Bytes, where more is honest: a municipality's register as one file."""

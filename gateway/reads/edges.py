@@ -17,6 +17,7 @@ Fault = Literal[
     "deaf",
     "second_path",
     "little_room",
+    "config_refused",
 ]
 
 LITTLE_ROOM = 7
@@ -31,13 +32,19 @@ class Edge:
     """A box. `contact` is when the present contact began, or None; `lost` when the last ended.
 
     `missing` numbers in `holes` of its streams have not come although later ones have;
-    `given_up` will never come. The others are what it said of its memory card, its radio and its
+    `given_up` will never come. `certificate` is when its newest ends, `code_until` when an unused
+    code does. The last are what it said of its memory card, its radio and its
     line, newest: see store/cards.py. A word in them may be one that we do not know.
     """
 
     name: str
+    sticker: str | None
     home: UUID | None
+    code_until: datetime | None
     joined: datetime | None
+    certificate: datetime | None
+    shut_out: datetime | None
+    broker_told: datetime | None
     contact: datetime | None
     lost: datetime | None
     lost_by: str | None
@@ -55,6 +62,7 @@ class Edge:
     room_days: int | None
     path: int | None
     trouble: str | None
+    refused: str | None
 
     def faults(self, now: datetime, *, days_to_keep: float) -> list[Fault]:
         """What somebody should look at, in words for programs."""
@@ -74,18 +82,23 @@ class Edge:
             "trouble": self.trouble is not None,
             "deaf": self.reader == "silent",
             "second_path": self.path is not None and self.path > 1,
+            "config_refused": self.refused is not None,
             "little_room": self.room_days is not None and self.room_days < LITTLE_ROOM,
         }
         return [fault for fault, is_so in tells.items() if is_so]
 
 
 _EDGES = """
-    SELECT e.name, h.public AS home, e.joined, e.config_version AS config, e.config_published,
+    SELECT e.name, e.sticker, h.public AS home, e.joined, e.shut_out, e.broker_told,
+           CASE WHEN e.claimed IS NULL THEN e.claim_expires END AS code_until,
+           (SELECT max(c.expires) FROM certificate c
+            WHERE c.municipality = e.municipality AND c.edge = e.id) AS certificate,
+           e.config_version AS config, e.config_published,
            CASE WHEN l."to" IS NULL THEN l."from" END AS contact,
            l."to" AS lost, l.ended_by AS lost_by, s.missing, s.holes, s.given_up,
            k.keep_days, COALESCE(k.early, 0) AS card_early,
            COALESCE(k.given_up, 0) AS card_given_up, k.full_at AS card_full,
-           k.reader, k.mode, k.room_days, k.path, k.trouble
+           k.reader, k.mode, k.room_days, k.path, k.trouble, k.refused
     FROM edge e
     LEFT JOIN home h ON h.municipality = e.municipality AND h.id = e.home
     LEFT JOIN edge_card k ON k.municipality = e.municipality AND k.edge = e.id

@@ -1,27 +1,26 @@
-"""The boxes: added with a one-time secret, joined with it once, moved, and shut out."""
+"""The boxes: added with a code, given a new one, moved, replaced, and shut out."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from gateway.store.pool import Connection, Pool
-from gateway.store.secrets import digest, new_secret
+from asyncpg.exceptions import UniqueViolationError
+
+from gateway.store.asking import NotAllowed
+from gateway.store.caller import Caller
+from gateway.store.certificates import REVOKED
+from gateway.store.pool import Connection, Row
+from gateway.store.secrets import digest, new_code_secret
 
 CODE_LIFE = timedelta(hours=24)
-"""How long the secret in CODE may be used."""
-
-_JOINING = 0x6A6F696E
-"""The advisory lock under which the broker's accounts are written: one writer at a time."""
+"""How long a code may be used."""
 
 
-Write = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
-"""Puts all accounts in the broker's file: names, and passwords in the broker's hash form."""
-
-
-class WrongSecret(Exception):
-    """Unknown box, wrong secret, used or too old: one answer for all of them."""
+class InUse(Exception):
+    """The box is not in the state for it; the text says which, and what to do instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +28,11 @@ class Box:
     """A box as `gateway edges list` shows it; the last four as it said them: store/cards.py."""
 
     name: str
+    sticker: str | None
     municipality: str
     home: UUID | None
     joined: datetime | None
+    certificate: datetime | None
     contact: bool
     ended: bool
     mode: str | None
@@ -40,120 +41,119 @@ class Box:
     trouble: str | None
 
 
-async def add_box(
-    db: Connection, *, municipality: int, home: UUID | None, now: datetime
-) -> tuple[str, str]:
-    """A box that may join: its random id and its secret, told once and kept as a digest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """A box that may join, and the secret of its code: told once, kept as a digest."""
 
-    Raises LookupError when the municipality has no such home.
-    """
-    name, secret = f"box-{secrets.token_hex(8)}", new_secret()
-    added = await db.fetchval(
-        """
-        INSERT INTO edge (municipality, name, home, join_hash, join_expires)
-        SELECT $1, $2, h.id, $4, $5
-        FROM (SELECT NULL::uuid AS public, NULL::integer AS id WHERE $3::uuid IS NULL
-              UNION ALL SELECT public, id FROM home WHERE municipality = $1 AND public = $3) h
-        RETURNING id
-        """,
-        municipality,
-        name,
-        home,
-        digest(secret),
-        now + CODE_LIFE,
-    )
-    if added is None:
-        raise LookupError(f"the municipality has no home {home}")
-    await db.execute("NOTIFY home")
-    return name, secret
+    name: str
+    secret: str
 
 
-async def join_box(
-    pool: Pool,
-    *,
-    name: str,
-    secret: str,
-    broker_password: str,
-    write: Write,
-    now: datetime,
-) -> None:
-    """The box has joined, and the broker knows its password (given in the broker's hash form).
-
-    `write` is given every box's account and puts the broker's file in place, under one lock and
-    before the commit: a box that is told its password can use it at once, and a file that cannot
-    be written leaves the secret unused. Raises WrongSecret; of many at once, one succeeds.
-    """
-    async with pool.acquire() as db, db.transaction():
-        await db.execute("SELECT pg_advisory_xact_lock($1)", _JOINING)
-        joined = await db.fetchval(
-            "SELECT join_edge($1, $2, $3, $4)",
-            name,
-            digest(secret),
-            now,
-            broker_password,
-        )
-        if not joined:
-            raise WrongSecret("this box cannot join with this code")
-        await write(await _accounts(db))
-        await db.execute("NOTIFY home")
-        await db.execute("NOTIFY config")
-
-
-async def write_accounts(db: Connection, write: Write) -> None:
-    """Give `write` every box's account, as `join_box` does, though nobody joins."""
-    async with db.transaction():
-        await db.execute("SELECT pg_advisory_xact_lock($1)", _JOINING)
-        await write(await _accounts(db))
-
-
-async def _accounts(db: Connection) -> list[tuple[str, str]]:
-    rows = await db.fetch("SELECT name, broker_password FROM broker_accounts()")
-    return [(row["name"], row["broker_password"]) for row in rows]
-
-
+_HOME = """
+    (SELECT NULL::uuid AS public, NULL::integer AS id WHERE {home}::uuid IS NULL
+     UNION ALL SELECT public, id FROM home WHERE municipality = $1 AND public = {home})
+"""
+_ADD = f"""
+    INSERT INTO edge (municipality, name, home, claim, claim_expires, sticker)
+    SELECT $1, $2, h.id, $4, $5, $6 FROM {_HOME.format(home="$3")} h
+    RETURNING id
+"""  # noqa: S608 - our own words
 _LOCKED = """
-    SELECT municipality, id, home, broker_password IS NULL AND join_hash IS NULL AS ended
-    FROM edge WHERE name = $1 FOR UPDATE
+    SELECT municipality, id, home, shut_out FROM edge
+    WHERE name = $1 AND ($2::integer IS NULL OR municipality = $2) FOR UPDATE
 """
 
 
-async def end_box(db: Connection, name: str, now: datetime) -> None:
-    """The box is lost: it has no account, no home and no contact; its silence calls nobody.
+async def add_box(
+    db: Connection,
+    *,
+    municipality: int,
+    home: UUID | None,
+    now: datetime,
+    sticker: str | None = None,
+) -> Invited:
+    """A box that may join, with a random id.
 
-    Again is the same. Raises LookupError for an unknown box. `write_accounts` must follow.
+    Raises LookupError when the municipality has no such home, and InUse for a sticker that another
+    box has.
+    """
+    made = Invited(name=_new_name(), secret=new_code_secret())
+    until = now + CODE_LIFE
+    of = (municipality, made.name, home, digest(made.secret), until, sticker)
+    async with _with_a_free(sticker, db):
+        added = await db.fetchval(_ADD, *of)
+    if added is None:
+        raise LookupError(f"the municipality has no home {home}")
+    await db.execute("NOTIFY home")
+    return made
+
+
+async def invite_box(db: Connection, name: str, now: datetime, caller: Caller | None) -> Invited:
+    """A new code for a box that has not joined; the one before opens nothing from now on.
+
+    Raises LookupError for an unknown box, InUse for one that has joined or was shut out.
     """
     async with db.transaction():
-        box = await db.fetchrow(_LOCKED, name)
-        if box is None:
-            raise LookupError(f"there is no box {name}")
-        await db.execute(
-            "UPDATE edge SET broker_password = NULL, join_hash = NULL, join_expires = NULL, "
-            "home = NULL, config_version = config_version + 1 WHERE municipality = $1 AND id = $2",
-            box["municipality"],
-            box["id"],
-        )
-        await db.execute(
-            """
-            UPDATE contact SET "to" = GREATEST("from", $3), ended_by = 'stopped', sure_from = $3
-            WHERE municipality = $1 AND edge = $2 AND "to" IS NULL
-            """,
-            box["municipality"],
-            box["id"],
-            now,
-        )
-        await _tell(db, box["municipality"], [box["home"]], now)
+        box = await _locked(db, name, caller)
+        _must_be_in_use(name, box)
+        if await _has_certificate(db, box):
+            raise InUse(f"{name} has joined: to put another in its place, say edges replace")
+        made = Invited(name=name, secret=new_code_secret())
+        of = (box["municipality"], box["id"], digest(made.secret), now + CODE_LIFE)
+        await _do(db, caller, "invite", "$1, $2, $3, $4", *of)
+        return made
 
 
-async def move_box(db: Connection, name: str, home: UUID, now: datetime) -> None:
-    """The box listens in that home from now on, and no more where it was.
+async def revoke_box(
+    db: Connection, name: str, now: datetime, why: str, caller: Caller | None
+) -> bool:
+    """The box is lost: it has no certificate, no home and no contact; its silence calls nobody.
 
-    Raises LookupError for a box that is unknown or shut out, and for a home that its municipality
-    has not.
+    Whether it was so only from now on; again is the same. The stage `edges` tells the broker: see
+    `broker_was_told`. Raises LookupError for an unknown box.
     """
     async with db.transaction():
-        box = await db.fetchrow(_LOCKED, name)
-        if box is None or box["ended"]:
-            raise LookupError(f"there is no box {name}" + (", it was ended" if box else ""))
+        box = await _locked(db, name, caller)
+        await _shut_out(db, box, now, why, caller)
+        return box["shut_out"] is None
+
+
+async def replace_box(
+    db: Connection, name: str, now: datetime, caller: Caller | None, *, sticker: str | None = None
+) -> Invited:
+    """Another box in the place of this one, which is shut out.
+
+    The home, its placements and its history stay as they are: they belong to no box. Raises
+    LookupError for an unknown box, InUse for one that was shut out, or a sticker that another has.
+    """
+    async with db.transaction():
+        box = await _locked(db, name, caller)
+        _must_be_in_use(name, box)
+        await _shut_out(db, box, now, "replaced", caller)
+        made = Invited(name=_new_name(), secret=new_code_secret())
+        of = (box["municipality"], made.name, box["home"], digest(made.secret), now + CODE_LIFE)
+        async with _with_a_free(sticker, db):
+            await db.execute(
+                "INSERT INTO edge (municipality, name, home, claim, claim_expires, sticker, "
+                "replaces) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                *of,
+                sticker,
+                box["id"],
+            )
+        return made
+
+
+async def move_box(
+    db: Connection, name: str, home: UUID, now: datetime, caller: Caller | None
+) -> None:
+    """The box listens in another home from now on.
+
+    Raises LookupError for an unknown box and for a home that its municipality has not, and InUse
+    for a box that was shut out.
+    """
+    async with db.transaction():
+        box = await _locked(db, name, caller)
+        _must_be_in_use(name, box)
         number = await db.fetchval(
             "SELECT id FROM home WHERE municipality = $1 AND public = $2", box["municipality"], home
         )
@@ -166,13 +166,72 @@ async def move_box(db: Connection, name: str, home: UUID, now: datetime) -> None
             box["id"],
             number,
         )
-        await _tell(db, box["municipality"], [box["home"], number], now)
+        await _judge(db, box["municipality"], [box["home"], number], now)
+        await _tell(db)
 
 
-async def _tell(
+async def broker_was_told(db: Connection, name: str) -> bool:
+    """Whether the broker was given lists that shut the box out."""
+    return bool(await db.fetchval("SELECT broker_told IS NOT NULL FROM edge WHERE name = $1", name))
+
+
+def _new_name() -> str:
+    return f"box-{secrets.token_hex(8)}"
+
+
+async def _locked(db: Connection, name: str, caller: Caller | None) -> Row:
+    """The box, until the end of the transaction. Raises LookupError: also when not the caller's."""
+    box = await db.fetchrow(_LOCKED, name, caller and caller.municipality)
+    if box is None:
+        raise LookupError(f"there is no box {name}")
+    return box
+
+
+def _must_be_in_use(name: str, box: Row) -> None:
+    if box["shut_out"] is not None:
+        raise InUse(f"{name} was shut out, for good: say edges add for another")
+
+
+@asynccontextmanager
+async def _with_a_free(sticker: str | None, db: Connection) -> AsyncGenerator[None]:
+    """Raises InUse when another box has the sticker: perhaps one that the caller may not see."""
+    try:
+        async with db.transaction():
+            yield
+    except UniqueViolationError as taken:
+        raise InUse(f"another box has the sticker {sticker}") from taken
+
+
+async def _has_certificate(db: Connection, box: Row) -> bool:
+    return await db.fetchval(
+        "SELECT EXISTS (SELECT FROM certificate WHERE municipality = $1 AND edge = $2)",
+        box["municipality"],
+        box["id"],
+    )
+
+
+async def _shut_out(
+    db: Connection, box: Row, now: datetime, why: str, caller: Caller | None
+) -> None:
+    if box["shut_out"] is None:
+        of = (box["municipality"], box["id"], now, why)
+        await _do(db, caller, "shut_out", "$1, $2, $3, $4", *of)
+    await db.execute(f"NOTIFY {REVOKED}")
+    await _tell(db)
+
+
+async def _do(db: Connection, caller: Caller | None, what: str, marks: str, *of: object) -> None:
+    """As the owner, or as a caller, whose right the function asks for (0023). Raises NotAllowed."""
+    function = f"{what}_edge" if caller is None else f"{what}_my_edge"
+    done = await db.fetchval(f"SELECT {function}({marks})", *of)
+    if caller is not None and not done:
+        raise NotAllowed
+
+
+async def _judge(
     db: Connection, municipality: int, homes: Sequence[int | None], now: datetime
 ) -> None:
-    """Who lives there is judged anew, and the box is told what it must hear."""
+    """Who lives there is judged anew."""
     await db.execute(
         """
         INSERT INTO deadline (municipality, citizen, due)
@@ -184,9 +243,12 @@ async def _tell(
         homes,
         now,
     )
-    await db.execute("NOTIFY home")
-    await db.execute("NOTIFY config")
-    await db.execute("NOTIFY pending")
+
+
+async def _tell(db: Connection) -> None:
+    """Which boxes there are, what they must hear, and who is to be judged."""
+    for channel in ("home", "config", "pending"):
+        await db.execute(f"NOTIFY {channel}")
 
 
 async def municipality_of(db: Connection, home: UUID) -> int | None:
@@ -198,10 +260,12 @@ async def boxes(db: Connection) -> list[Box]:
     """Every box, by municipality and id."""
     rows = await db.fetch(
         """
-        SELECT e.name, m.name AS municipality, h.public AS home, e.joined,
+        SELECT e.name, e.sticker, m.name AS municipality, h.public AS home, e.joined,
+               (SELECT max(c.expires) FROM certificate c
+                WHERE c.municipality = e.municipality AND c.edge = e.id) AS certificate,
                EXISTS (SELECT FROM contact c WHERE c.municipality = e.municipality
                        AND c.edge = e.id AND c."to" IS NULL) AS contact,
-               e.broker_password IS NULL AND e.join_hash IS NULL AS ended,
+               e.shut_out IS NOT NULL AS ended,
                k.mode, k.room_days, k.path, k.trouble
         FROM edge e
         LEFT JOIN edge_card k ON k.municipality = e.municipality AND k.edge = e.id

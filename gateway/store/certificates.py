@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from gateway.store.pool import Connection, Pool, Row
 
@@ -10,11 +11,11 @@ REVOKED = "revoked"
 """The channel on which the stage `edges` hears that a box was shut out."""
 
 _CLOCKS_APART = timedelta(days=1)
-"""How long after its end a revoked certificate stays on the list: the broker's clock may be wrong."""
+"""How long after its end a revoked certificate stays on the list: clocks may be wrong."""
 
 
 class WrongCode(Exception):
-    """Guessed, used with another key, too old, or of a box that was shut out: one answer for all."""
+    """Guessed, used with another key, too old, or of a box shut out: one answer for all."""
 
 
 class NotOurs(Exception):
@@ -84,7 +85,7 @@ async def take(
 
 
 async def renew(
-    pool: Pool, edge: str, serial: int, key: bytes, now: datetime, certify: Certify
+    pool: Pool, edge: str, serial: int, *, key: bytes, now: datetime, certify: Certify
 ) -> Certificate:
     """The next certificate of a box that has shown the one with that serial, however late.
 
@@ -115,7 +116,8 @@ async def _given(
     row = await db.fetchrow(_GIVEN, box["municipality"], box["id"], key, now, claim)
     if row is None:
         return None
-    return Certificate(edge=box["name"], **{**dict(row), "serial": int(row["serial"], 16)})
+    given: dict[str, Any] = {**dict(row), "serial": int(row["serial"], 16)}
+    return Certificate(edge=box["name"], **given)
 
 
 async def _record(db: Connection, box: Row, made: Certificate, claim: bytes | None) -> None:

@@ -7,6 +7,12 @@ from fastapi import Request
 from gateway.store.beginning import First
 
 
+class Codes(Protocol):
+    """Makes the CODE of a box, as `edge join` takes it, of its secret."""
+
+    def code(self, secret: str) -> str: ...
+
+
 class Beginning(Protocol):
     """Handed over with the door."""
 
@@ -39,6 +45,6 @@ class Beginning(Protocol):
         """The cookie of the first administrator's session. Raises LinkRefused and LoginTaken."""
         ...
 
-    def code(self, box: str, secret: str) -> str | None:
-        """CODE of a box, as `edge join` takes it; None where the gateway has no HTTPS."""
+    async def codes(self) -> Codes | None:
+        """Makes the codes of boxes; None where no box can join yet."""
         ...

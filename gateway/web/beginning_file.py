@@ -21,6 +21,7 @@ from gateway.store.register.rows import Report
 from gateway.store.register.table import BadFile, Line, read
 from gateway.store.register.undo import CannotUndo, undo
 from gateway.web.beginning_doing import Given
+from gateway.web.beginning_door import Codes
 from gateway.web.beginning_placing import by
 from gateway.web.beginning_setup import PATH, Told, show
 from gateway.web.beginning_words import COUNTED, ROW
@@ -56,7 +57,8 @@ def add_file(router: APIRouter, door: Door) -> None:
             report = await _brought(door, caller, body, lines, dry_run=not content)
         except NotAllowed:
             return await _wrong(request, door, caller, _NOT_YOURS)
-        told = Told(of="fil", rows=_shown(door, report, lines, body, tried=not content))
+        codes = await door.beginning.codes()
+        told = Told(of="fil", rows=_shown(codes, report, lines, body, tried=not content))
         return await show(request, door, caller, told)
 
     @router.post(UNDO)
@@ -99,7 +101,7 @@ async def _wrong(request: Request, door: Door, caller: Caller, why: str) -> Resp
 
 
 def _shown(
-    door: Door, report: Report, lines: Sequence[Line], body: bytes, *, tried: bool
+    codes: Codes | None, report: Report, lines: Sequence[Line], body: bytes, *, tried: bool
 ) -> Mapping[str, Any]:
     cells = {line.number: line.cells for line in lines}
     return {
@@ -122,7 +124,7 @@ def _shown(
         "given": Given(
             text="Koder til boksene. De vises kun nu, og virker i 24 timer:",
             secrets=tuple(
-                (f"Linje {made.line}", door.beginning.code(made.box, made.secret) or made.box)
+                (f"Linje {made.line}", codes.code(made.secret) if codes else made.box)
                 for made in report.codes
             ),
         ),

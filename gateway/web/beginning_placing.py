@@ -21,9 +21,9 @@ from gateway.web.beginning_doing import Given, Wrong, chosen, refuse
 from gateway.web.door import Door
 
 _KEY = re.compile(r"[0-9a-fA-F]{24}|[0-9a-fA-F]{32}", re.ASCII)
-_NO_HTTPS = (
-    "Gatewayen svarer ikke på HTTPS endnu, og en boks kobler sig kun til over HTTPS. "
-    "Sæt GATEWAY_HTTPS_LISTEN, GATEWAY_TLS_CERT og GATEWAY_TLS_KEY."
+_NO_AUTHORITY = (
+    "Ingen boks kan kobles til endnu: gatewayens egen certifikatmyndighed er ikke sat op. "
+    "Kør `gateway authority begin` på gatewayen, og start trinnet edges."
 )
 
 
@@ -79,15 +79,16 @@ async def box(door: Door, caller: Caller, sent: Placing) -> Given:
     """A box in a home, and its CODE, told once."""
     wanted = chosen(sent.home)
     refuse({"home": "" if wanted else "Vælg en bolig."})
-    if door.beginning.code("", "") is None:
-        raise Wrong({"home": _NO_HTTPS})
+    codes = await door.beginning.codes()
+    if codes is None:
+        raise Wrong({"home": _NO_AUTHORITY})
     report = await _brought(door, caller, wanted, None, {"boks": NEW_BOX})
     if not report.codes:
         raise Wrong({"home": "Boligen har allerede en boks."})
     made = report.codes[0]
     return Given(
         text="Boksen er lavet. Skriv denne kode på boksen inden 24 timer; den vises kun nu:",
-        secrets=(("På boksen", f"edge join {door.beginning.code(made.box, made.secret)}"),),
+        secrets=(("På boksen", f"edge join {codes.code(made.secret)}"),),
     )
 
 

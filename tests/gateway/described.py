@@ -172,7 +172,6 @@ def _ask(address: str, document: Json, config: Json, before_call: Hook) -> Tally
 
 
 NOT_HAD: Mapping[str, str] = {
-    "POST /edges/join": "a CODE opens once and needs a broker: test_join",
     "POST /session/role": "a key acts in its own role, only a session changes it: test_sessions",
     "DELETE /sessions/{public}": "a key has no sessions: test_sessions",
 }

@@ -20,10 +20,13 @@ from gateway.reads.live import Live
 from gateway.settings import Settings
 from gateway.store import keys, people
 from gateway.store.caller import Role
+from gateway.store.certificates import tell_authority
 from gateway.store.pool import Connection, Pool, connect, connect_to
 from gateway.store.secrets import hash_password
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of an office that lives for one test
+ADDRESS = "gateway.example:8444"
+"""Of the boxes' HTTPS, as codes tell it."""
 START = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
 
 
@@ -226,19 +229,18 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    database: OneDatabase, folder: Path, *pages: Pages, **settings: Any
+    database: OneDatabase, _folder: Path, *pages: Pages, **settings: Any
 ) -> AsyncGenerator[Office]:
     """The application on a database of its own."""
     clock, health = HandClock(), Health()
     usual: dict[str, Any] = {
-        "broker_password_file": folder / "passwords",
-        "broker_password": "the gateway's own",
         "edge_broker": "mqtts://gateway.example:8883",
         "production": False,
         "requests_a_minute": 100_000,  # the clock stands still: no bucket fills up again
     }
     chosen = Settings(database=database.address, **{**usual, **settings})
     async with connect(chosen, "api") as pool, connect_to(database.dsn()) as owner:
+        await tell_authority(owner, fingerprint="ab" * 32, address=ADDRESS, now=clock.now())
         desk = Desk(pool=pool, clock=clock, settings=chosen, health=health, live=Live(pool, clock))
         app = build(desk, *pages)
         made = Office(

@@ -14,7 +14,6 @@ import httpx2
 import pytest
 
 from adapters.observation import Kind
-from deploy.runtime.certificate import certificate
 from deploy.runtime.services import OneDatabase
 from gateway.api.app import described
 from gateway.api.rights import RIGHTS
@@ -76,6 +75,7 @@ SAID = {"name": "Inger Holm", "address": "Skovvej 4"}
 PREPARED = ("{imported}", "{command}", "emergenc", "noedaabning")
 """Asked for what was made just before by somebody who may, which leaves rows of its own."""
 FILE = "distrikt,bolig,borger,adresse\nNord,{home},{citizen},Havnegade 8\n"
+BOXES = "mærkat,bolig\nPL-1,{home}\n"
 LOGGED: Mapping[str, Ask] = {
     "GET /": Ask(by=None, path="/"),
     "GET /board/alerts": Ask(by=None, path="/board/alerts"),
@@ -117,10 +117,25 @@ LOGGED: Mapping[str, Ask] = {
         by="technician", path="/bokse/{box}/luften/{command}"
     ),
     "POST /edges/{edge}/discover": Ask(by="technician", path="/edges/{box}/discover", body={}),
+    "POST /edges/{edge}/commands": Ask(
+        by="technician", path="/edges/{box}/commands", body={"do": "identify"}
+    ),
+    "POST /bokse/{name}/spoerg": Ask(
+        by="technician", path="/bokse/{box}/spoerg", data={"do": "rescan"}
+    ),
+    "GET /bokse/{name}/svar/{command}": Ask(by="technician", path="/bokse/{box}/svar/{command}"),
     "GET /edges/{edge}/commands/{command}": Ask(
         by="technician", path="/edges/{box}/commands/{command}"
     ),
     "GET /edges/{edge}/events": Ask(by="technician", path="/edges/{box}/events"),
+    "POST /edges": Ask(by="technician", path="/edges", body={"home": "{home}"}),
+    "POST /edges/import": Ask(by="technician", path="/edges/import", csv=BOXES),
+    "POST /edges/{edge}/code": Ask(by="technician", path="/edges/{box}/code"),
+    "POST /edges/{edge}/revoke": Ask(by="technician", path="/edges/{box}/revoke"),
+    "POST /edges/{edge}/replace": Ask(by="technician", path="/edges/{box}/replace"),
+    "POST /edges/{edge}/move": Ask(
+        by="technician", path="/edges/{box}/move", body={"home": "{home}"}
+    ),
     "GET /homes": Ask(by="planner", path="/homes"),
     "POST /homes": Ask(
         by="planner", path="/homes", body={"district": "Nord", "citizens": [{"name": "Ny Borger"}]}
@@ -203,8 +218,7 @@ LOGGED: Mapping[str, Ask] = {
 
 @pytest.fixture
 async def scene(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Scene]:
-    tls = certificate(tmp_path)  # a box is made only where it can join
-    async with office(fresh_database, tmp_path, pages, tls_cert=tls.cert, tls_key=tls.key) as here:
+    async with office(fresh_database, tmp_path, pages) as here:
         flat = await here.flat()
         device, spare = await here.device(), await here.device()
         placement = await here.owner.fetchval(

@@ -6,16 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from deploy.runtime.services import OneDatabase, certificate
+from deploy.runtime.services import OneDatabase
 from gateway.store.register.table import COLUMNS
-from tests.gateway.office import Office, office
+from tests.gateway.office import ADDRESS, Office, office
 from tests.gateway.registers import everything, file, row
 
 
 @pytest.fixture
 async def here(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Office]:
-    tls = certificate(tmp_path / "tls")
-    async with office(fresh_database, tmp_path, tls_cert=tls.cert) as made:
+    async with office(fresh_database, tmp_path) as made:
         await made.district("Nord")
         await made.district("Syd")
         yield made
@@ -59,7 +58,7 @@ async def test_a_new_box_gets_its_code_once(here: Office) -> None:
     done = (await planner.post("/imports", content=file(row(1, boks="ny")))).json()
     shown = (await planner.get(f"/imports/{done['id']}")).json()
 
-    assert done["boxes"][0]["code"].startswith("trygport1.")
+    assert done["boxes"][0]["code"].startswith(f"{ADDRESS}/")
     assert shown["boxes"] == []
     undone = await planner.post(f"/imports/{done['id']}/undo")
     assert undone.json() == {"changes": 6}

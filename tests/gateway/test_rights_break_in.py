@@ -43,7 +43,6 @@ BODIES: Mapping[str, Json] = {
 NOT_ASKED = {
     "GET /metrics": "figures of the gateway's own work, another at every time; test_access",
     "GET /stream": "never ends; test_api_stream shows that it tells only of one's own alerts",
-    "POST /edges/join": "no caller: its secret is its right; test_join",
 }
 
 OPENS_NEXT_DOOR = {

@@ -42,7 +42,6 @@ NOT_LOGGED: Mapping[str, str] = {
     "GET /rettigheder": "the table of rights",
     "GET /edges": "boxes and their homes' ids: no citizen is named or told of",
     "GET /edges/{edge}": "a box and its home's id: no citizen is named or told of",
-    "POST /edges/join": "a box's own account",
     "GET /districts": NOBODY + "names of districts",
     "POST /districts": NOBODY + "names of districts",
     "GET /districts/{public}": NOBODY + "names of districts",

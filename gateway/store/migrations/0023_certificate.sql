@@ -28,7 +28,7 @@ GRANT SELECT ON authority TO trygport_api;
 -- ---------------------------------------------------------------- the box
 
 ALTER TABLE edge
-    ADD COLUMN label text CHECK (length(label) BETWEEN 1 AND 60),
+    ADD COLUMN sticker text CHECK (length(sticker) BETWEEN 1 AND 60),
     ADD COLUMN claim bytea UNIQUE,
     ADD COLUMN claim_expires timestamptz,
     ADD COLUMN claimed timestamptz,
@@ -37,7 +37,7 @@ ALTER TABLE edge
     ADD COLUMN broker_told timestamptz,
     ADD CHECK ((claim IS NULL) = (claim_expires IS NULL)),
     ADD FOREIGN KEY (municipality, replaces) REFERENCES edge (municipality, id);
-COMMENT ON COLUMN edge.label IS 'the sticker on its carton, where somebody told it';
+COMMENT ON COLUMN edge.sticker IS 'what stands on its carton, where somebody told it';
 COMMENT ON COLUMN edge.claim IS 'SHA-256 of the secret of its newest code; kept after use, so that a lost answer can be asked for again';
 COMMENT ON COLUMN edge.claimed IS 'when that code was used';
 COMMENT ON COLUMN edge.replaces IS 'the box in whose place this one stands';
@@ -46,7 +46,7 @@ COMMENT ON COLUMN edge.broker_told IS 'when the broker had been given a list tha
 -- until now a box was ended by taking away both its account and its secret
 UPDATE edge SET shut_out = COALESCE(joined, 'epoch'), broker_told = COALESCE(joined, 'epoch')
 WHERE broker_password IS NULL AND join_hash IS NULL;
-CREATE UNIQUE INDEX edge_label ON edge (municipality, label) WHERE shut_out IS NULL;
+CREATE UNIQUE INDEX edge_sticker ON edge (municipality, sticker) WHERE shut_out IS NULL;
 CREATE INDEX edge_shut_out ON edge (shut_out) WHERE shut_out IS NOT NULL;
 
 CREATE TABLE certificate (
@@ -87,8 +87,8 @@ GRANT SELECT (municipality, id, name, joined, claim, claim_expires, claimed, shu
       UPDATE (joined, claimed, join_hash, join_expires, broker_password, broker_told)
     ON edge TO trygport_edges;
 CREATE POLICY joining ON edge TO trygport_edges USING (true);
-GRANT SELECT (label, claim_expires, claimed, replaces, shut_out, broker_told),
-      INSERT (label, claim, claim_expires, replaces) ON edge TO trygport_api;
+GRANT SELECT (sticker, claim_expires, claimed, replaces, shut_out, broker_told),
+      INSERT (sticker, claim, claim_expires, replaces) ON edge TO trygport_api;
 
 -- A claim is kept when it is used, so a box of today always has one; older boxes have a password.
 CREATE OR REPLACE FUNCTION edge_in_use(number integer) RETURNS boolean

@@ -206,10 +206,10 @@ class _Homes(Rows[Wanted]):
         public = await db.fetchval(
             "SELECT public FROM home WHERE municipality = $1 AND id = $2", where, home
         )
-        name, secret = await boxes.add_box(db, municipality=where, home=public, now=self.now)
-        row: int = await db.fetchval("SELECT id FROM edge WHERE name = $1", name)
+        made = await boxes.add_box(db, municipality=where, home=public, now=self.now)
+        row: int = await db.fetchval("SELECT id FROM edge WHERE name = $1", made.name)
         self.book.note(want.line, "edge", row, None, {"home": home})
-        self.codes.append(Code(want.line, name, secret))
+        self.codes.append(Code(want.line, made.name, made.secret))
 
 
 def _claims(want: Wanted) -> list[Claim]:

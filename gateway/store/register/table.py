@@ -3,7 +3,7 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,15 +42,19 @@ STAFF_COLUMNS: Sequence[str] = (
 """The columns of a file of colleagues; `login` is needed, and tells such a file by its head."""
 STAFF_NEEDED: Sequence[str] = ("login",)
 
-Sheet = Literal["homes", "people"]
-"""What a file is of: homes and all that belongs to them, or colleagues."""
+BOX_COLUMNS: Sequence[str] = ("mærkat", "bolig", "kommune")
+"""The columns of a file of boxes; `mærkat`, what stands on the carton, is needed."""
+BOX_NEEDED: Sequence[str] = ("mærkat",)
+
+Sheet = Literal["homes", "people", "boxes"]
+"""What a file is of: homes and all that belongs to them, colleagues, or boxes."""
 
 MOST_ROWS = 10_000
 LARGEST = 8 * 1024 * 1024
 """Bytes of a file: ten thousand homes with all that may stand about them."""
 
 _SEPARATORS = (";", "\t", ",")
-_FORMULA = ("=", "+", "-", "@")
+FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for a formula: written with an apostrophe before it, read without."""
 
 
@@ -69,14 +73,23 @@ class Line:
 
 
 def read(body: bytes) -> list[Line]:
-    """The rows of the file, empty ones left out. Raises BadFile."""
+    """The rows of a file of homes or of colleagues, empty ones left out. Raises BadFile."""
+    return _read(body, _header)
+
+
+def read_boxes(body: bytes) -> list[Line]:
+    """The rows of a file of boxes, empty ones left out. Raises BadFile."""
+    return _read(body, _box_header)
+
+
+def _read(body: bytes, kinds: Callable[[Sequence[str]], tuple[list[str], Sheet]]) -> list[Line]:
     if len(body) > LARGEST:
         raise BadFile(f"Filen er for stor: højst {LARGEST // 1024 // 1024} MB.")
     rows = _rows(_text(body))
     first = next(rows, None)
     if first is None:
         raise BadFile("Filen er tom.")
-    header, sheet = _header(first[1])
+    header, sheet = kinds(first[1])
     lines: list[Line] = []
     for number, cells in rows:
         if len(lines) == MOST_ROWS:
@@ -96,6 +109,7 @@ def write(rows: Sequence[Mapping[str, str]]) -> bytes:
 
 def _text(body: bytes) -> str:
     """By its byte order mark, as UTF-8, or else as Windows in Denmark writes (code page 1252)."""
+    where = ""
     marked = body.startswith((b"\xff\xfe", b"\xfe\xff"))
     for encoding in ("utf-16",) if marked else ("utf-8-sig", "cp1252"):
         try:
@@ -103,9 +117,12 @@ def _text(body: bytes) -> str:
         except UnicodeDecodeError:
             continue
         if "\0" in text:
+            before = text[: text.index("\0")]
+            column = len(before) - before.rfind("\n")
+            where = f" (linje {before.count(chr(10)) + 1}, tegn {column})"
             break
         return unicodedata.normalize("NFC", text)
-    raise BadFile("Filen er ikke tekst: gem den som CSV (UTF-8).")
+    raise BadFile(f"Filen er ikke tekst{where}: gem den som CSV (UTF-8).")
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -131,14 +148,25 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _header(cells: Sequence[str]) -> tuple[list[str], Sheet]:
-    names = [cell.strip().casefold() for cell in cells]
-    while names and not names[-1]:
-        names.pop()
+    names = _names(cells)
     if "login" in names:
         _check(names, STAFF_COLUMNS, STAFF_NEEDED)
         return names, "people"
     _check(names, COLUMNS, NEEDED)
     return names, "homes"
+
+
+def _box_header(cells: Sequence[str]) -> tuple[list[str], Sheet]:
+    names = _names(cells)
+    _check(names, BOX_COLUMNS, BOX_NEEDED)
+    return names, "boxes"
+
+
+def _names(cells: Sequence[str]) -> list[str]:
+    names = [cell.strip().casefold() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    return names
 
 
 def _check(names: Sequence[str], columns: Sequence[str], needed: Sequence[str]) -> None:
@@ -164,8 +192,8 @@ def _line(number: int, header: Sequence[str], cells: Sequence[str], sheet: Sheet
 
 def _plain(cell: str) -> str:
     plain = cell.strip()
-    return plain[1:] if plain.startswith("'") and plain[1:].startswith(_FORMULA) else plain
+    return plain[1:] if plain.startswith("'") and plain[1:].startswith(FORMULA) else plain
 
 
 def _shielded(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
