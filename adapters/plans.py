@@ -1,7 +1,7 @@
 """Checks a hearing plan: how a box connects to a device and what it fetches there.
 
 A box refuses its whole configuration for one wrong plan, so a plan is held to its form before it
-is sent. Boxes read the same form by code of their own (`edge.config`); a test holds the two
+is sent. Boxes read the same form by code of their own (`edge.told.config`); a test holds the two
 together. Unlike a box this refuses words that it does not know: one of them is misspelt.
 """
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.event import Say
-from edge.heartbeat import Heartbeat
-from edge.spool import Spool, Terms
+from edge.keeping.spool import Spool, Terms
+from edge.sending.heartbeat import Heartbeat
 from edge.status import write_status
 
 EVERY = 5.0

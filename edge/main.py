@@ -14,25 +14,25 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 from adapters.frame import Frame, Lane
-from edge.aside import OWNER, set_box_aside
 from edge.care import EVERY as CARE_EVERY
 from edge.care import Care, StatusFile, terms
 from edge.clock import Clock, Steps
-from edge.command import Commands
-from edge.config import CONFIG, ConfigFile
-from edge.disk import SpoolTaken
 from edge.event import Voice
-from edge.heartbeat import Heartbeat
-from edge.heartbeat import Reader as ReaderState
-from edge.hook import Hook
-from edge.identity import BadIdentity, Identity, NotJoined, identity_of, second_link
-from edge.join import BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
-from edge.paths import Paths
-from edge.reader import Reader
-from edge.room import RESERVE
+from edge.hearing.reader import Reader
+from edge.joining.aside import OWNER, set_box_aside
+from edge.joining.identity import BadIdentity, Identity, NotJoined, identity_of, second_link
+from edge.joining.join import BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
+from edge.keeping.disk import SPOOL, SpoolTaken
+from edge.keeping.room import RESERVE
+from edge.keeping.spool import Spool, SpoolFailed
+from edge.radio import Reader as ReaderState
+from edge.sending.heartbeat import Heartbeat
+from edge.sending.hook import Hook
+from edge.sending.paths import Paths
 from edge.settings import BadSetting, Settings
-from edge.spool import Spool, SpoolFailed
-from edge.status import SPOOL, read_status
+from edge.status import read_status
+from edge.told.command import Commands
+from edge.told.config import CONFIG, ConfigFile
 
 OK, FAILED, USAGE, NOT_JOINED, NO_GATEWAY, REFUSED, WRONG_GATEWAY, TAKEN, TROUBLE = range(9)
 """Exit codes: 2 for settings and usage, 3 before joining, 4 try again, 5 get a new code,

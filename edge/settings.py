@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from edge.broker import Link
 from edge.clock import BadClock, Clock, Synchronised, clock_from
-from edge.line import Link
 
 PREFIX = "EDGE_"
 """Every setting is a variable of the environment: this prefix and the field's name in capitals."""

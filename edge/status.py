@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from adapters.frame import LANES, Lane
-from edge.disk import connect_reading, holder, noted
 from edge.files import write_atomically
-from edge.identity import FILE, BadIdentity, read_identity
-from edge.ranges import Ranges
-from edge.room import NOTE, Cost
-from edge.stream import NEXT
+from edge.joining.identity import FILE, BadIdentity, read_identity
+from edge.keeping.disk import SPOOL, connect_reading, holder, noted
+from edge.keeping.ranges import Ranges
+from edge.keeping.room import NOTE, Cost
+from edge.keeping.stream import NEXT
 
 STATUS = "status.json"
 """What the running agent writes in the home folder."""
-SPOOL = "spool.sqlite"
-"""The spool's name in the home folder."""
 
 _RECENT = timedelta(days=3)
 """How long a full card is a trouble: so long must a restored gateway be able to be filled."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from deploy.packaging.deb import NAME
 from deploy.runtime.exits import Exit, Stop
-from edge.release import statement
+from edge.updating.release import statement
 
 _FILE = re.compile(rf"{NAME}_(?P<version>[0-9A-Za-z.+~]+)_(?P<architecture>[a-z0-9]+)\.deb")
 

@@ -22,12 +22,12 @@ from adapters.frame import LANES, Frame, Lane
 from deploy.world import rhythm
 from deploy.world.frames import frame, static_address
 from edge.clock import Clock, clock_from
-from edge.config import Config, ConfigFile
-from edge.heartbeat import Heartbeat
-from edge.identity import FILE, read_identity
-from edge.spool import KEEP_DAYS, Spool, Terms
-from edge.status import SPOOL
-from edge.uplink import Uplink
+from edge.joining.identity import FILE, read_identity
+from edge.keeping.disk import SPOOL
+from edge.keeping.spool import KEEP_DAYS, Spool, Terms
+from edge.sending.heartbeat import Heartbeat
+from edge.sending.uplink import Uplink
+from edge.told.config import Config, ConfigFile
 
 _KINDS: Mapping[rhythm.Sensor, str] = {
     "fridge": "contact",

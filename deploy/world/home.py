@@ -25,7 +25,7 @@ from deploy.world.dispenser import Dispenser
 from deploy.world.frames import static_address
 from deploy.world.settling import Fitting
 from deploy.world.stack import CommandFailed, clean_environment
-from edge.status import SPOOL
+from edge.keeping.disk import SPOOL
 
 
 class Devices:

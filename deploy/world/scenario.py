@@ -33,7 +33,7 @@ from deploy.world.settling import (
 )
 from deploy.world.stack import Stack, clean_environment
 from edge.clock import clock_from
-from edge.status import SPOOL
+from edge.keeping.disk import SPOOL
 
 ZONE = ZoneInfo("Europe/Copenhagen")
 STARTS = (22, 58, 35)

@@ -11,7 +11,7 @@ from uuid import UUID
 from deploy.world.api import Api, Json
 from deploy.world.progress import Progress, silent
 from deploy.world.stack import Stack
-from edge.identity import Identity
+from edge.joining.identity import Identity
 from gateway.clock import clock_from
 from gateway.edges.passwords import hash_password, write_password_file
 from gateway.settings import Settings
@@ -113,9 +113,7 @@ async def settle_many(
             home = await api.new_home(
                 district=DISTRICT, zone=zone, name=name, address=_address(name)
             )
-            made = await add_box(
-                owner, municipality=municipality, home=UUID(home["id"]), now=now()
-            )
+            made = await add_box(owner, municipality=municipality, home=UUID(home["id"]), now=now())
             edge, password = made.name, new_secret()
             await _give_account(owner, edge, password, now())
             identity = Identity(

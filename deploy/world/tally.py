@@ -16,7 +16,7 @@ from adapters.errors import UnreadableFrame
 from adapters.frame import Frame
 from adapters.observation import Observation
 from adapters.registry import read
-from edge.stream import NEXT
+from edge.keeping.stream import NEXT
 
 Said = tuple[str, int, int, float | None, int | None]
 """Address, kind, time of occurrence in milliseconds since 1970, value, code."""

@@ -7,8 +7,8 @@ import pytest
 
 from deploy.world.api import Api, Json
 from deploy.world.fleet import Box
-from edge.line import Line, LinkLost
-from edge.uplink import Uplink
+from edge.sending.line import Line, LinkLost
+from edge.sending.uplink import Uplink
 from tests.acceptance.home import Centre, ScriptedHome, alerts_of, eventually, scripted_homes
 
 TOLD = 30

@@ -24,8 +24,8 @@ from deploy.world.replay import set_clock
 from deploy.world.settling import Fitting, Settled, add_installer, fit, settle_many
 from deploy.world.stack import Stack
 from edge.clock import DrivenClock
-from edge.line import Line
-from edge.uplink import Uplink
+from edge.sending.line import Line
+from edge.sending.uplink import Uplink
 from tests.acceptance.home import SOON, eventually
 
 pytestmark = pytest.mark.slow

@@ -13,10 +13,10 @@ import pytest
 
 from deploy.world.api import Api, Json
 from deploy.world.fleet import Box
-from edge.identity import FILE
-from edge.line import Line
-from edge.status import SPOOL
-from edge.uplink import Uplink
+from edge.joining.identity import FILE
+from edge.keeping.disk import SPOOL
+from edge.sending.line import Line
+from edge.sending.uplink import Uplink
 from tests.acceptance.home import (
     SOON,
     Centre,

@@ -13,8 +13,8 @@ from deploy.world.api import Api, Json
 from deploy.world.fleet import Box
 from deploy.world.receiver import Receiver
 from deploy.world.tally import tally
-from edge.lanes import Sent
-from edge.uplink import Uplink
+from edge.sending.lanes import Sent
+from edge.sending.uplink import Uplink
 from tests.acceptance.home import (
     Centre,
     ScriptedHome,

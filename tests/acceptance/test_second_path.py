@@ -12,11 +12,11 @@ from adapters.frame import Frame
 from deploy.world.fleet import Box
 from edge.clock import Clock
 from edge.event import Voice, event
-from edge.identity import FILE, read_identity
-from edge.path import Way
-from edge.paths import Paths
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.joining.identity import FILE, read_identity
+from edge.keeping.spool import Spool
+from edge.sending.path import Way
+from edge.sending.paths import Paths
+from edge.sending.uplink import Uplink
 from tests.acceptance.home import (
     Centre,
     ScriptedHome,

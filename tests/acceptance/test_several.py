@@ -20,8 +20,8 @@ from deploy.runtime.process import Guarded
 from deploy.world.api import Api
 from deploy.world.fleet import Box
 from deploy.world.receiver import Receiver
-from edge.lanes import PACES, Sender
-from edge.uplink import Uplink
+from edge.sending.lanes import PACES, Sender
+from edge.sending.uplink import Uplink
 from gateway.ingest.run import SHARED, Sharing
 from tests.acceptance.home import (
     Centre,

@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from adapters.frame import Batch, Lane, encode_spooled
 from deploy.world.fleet import Box
 from edge.clock import state
-from edge.identity import FILE, Identity, read_identity
+from edge.joining.identity import FILE, Identity, read_identity
 from tests.acceptance.home import SOON
 
 LARGE = 10_000_000

@@ -45,7 +45,7 @@ ADAPTER = Adapter(name="scale", read=read, characteristics=frozenset({"ff01"}),
                   plan={"when": "every", "seconds": 600, "read": ["ff01"]})
 """
 CONFIGURED = """
-from edge.config import read_config
+from edge.told.config import read_config
 from gateway.edges.config import config
 from gateway.store.configs import Placed
 placed = [Placed(address="A4:C1:38:00:00:01", model="scale", role="other")]

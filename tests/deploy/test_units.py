@@ -10,9 +10,9 @@ import pytest
 
 from deploy.packaging.tree import BOX
 from deploy.runtime.paths import DEPLOY
-from edge.fetched import FOLDER, REQUEST
 from edge.installed import SETTINGS, USER
-from edge.installer import Places
+from edge.updating.fetched import FOLDER, REQUEST
+from edge.updating.installer import Places
 
 UNITS = {
     "edge.service": DEPLOY / "edge.service",
@@ -84,4 +84,4 @@ def test_the_installer_is_woken_by_what_it_looks_for_and_reaches_no_network(unit
     assert f"PathExists={Places().box / FOLDER / REQUEST}\n" in path
     assert f"PathExists={Places().own / 'state.json'}\n" in path
     assert "PrivateNetwork=yes\n" in service
-    assert "edge/installer.py\n" in (BOX / "edge-update.service").read_text()
+    assert "edge/updating/installer.py\n" in (BOX / "edge-update.service").read_text()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from adapters.frame import Frame, Lane
 from edge.care import terms
-from edge.config import Config, Device, Numbered, Plan, Racp
-from edge.reader import Reader
-from edge.spool import Spool
+from edge.hearing.reader import Reader
+from edge.keeping.spool import Spool
+from edge.told.config import Config, Device, Numbered, Plan, Racp
 from tests.edge.frames import HandClock
 
 RACP = Racp(service="1808", records=("2a18", "2a34"), number=Numbered(record="2a18", offset=1))

@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from adapters.frame import LANES, Lane
 from deploy.runtime.broker import Broker
-from edge.ranges import Ranges
+from edge.keeping.ranges import Ranges
 from tests.conftest import GATEWAY_PASSWORD
 
 EPOCH = "6a0c5a4e-0000-4000-8000-000000000001"

@@ -9,13 +9,13 @@ import pytest
 
 from adapters.frame import Frame, Lane
 from deploy.world.peripheral import Advertisement, Peripheral, Service
-from edge.config import Call, Config, Device, Plan
-from edge.connection import STEP
 from edge.event import Detail, Say
-from edge.heartbeat import Reader as State
-from edge.reader import FIRST, LOOKING, Reader
-from edge.silence import Silence
-from edge.spool import SpoolFailed
+from edge.hearing.reader import FIRST, LOOKING, Reader
+from edge.hearing.silence import Silence
+from edge.keeping.spool import SpoolFailed
+from edge.radio import Reader as State
+from edge.told.config import Call, Config, Device, Plan
+from edge.visiting.connection import STEP
 from tests.edge.frames import HandClock
 
 SOON = 8.0

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from adapters.frame import Frame, Lane, encode_frame
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 from tests.edge.frames import HOUR, HandClock, heard
 
 AT = 400

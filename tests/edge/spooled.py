@@ -3,8 +3,8 @@
 import json
 
 from adapters.frame import Lane
-from edge.run import Run
-from edge.spool import Spool
+from edge.keeping.run import Run
+from edge.keeping.spool import Spool
 from tests.edge.gateway import EPOCH
 
 

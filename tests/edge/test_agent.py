@@ -13,7 +13,7 @@ from dbus_fast.aio import MessageBus
 from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Characteristic, Peripheral, Service
-from edge.agent import Agent
+from edge.bluez.agent import Agent
 from tests.edge.hearing import sensor
 
 CUFF, STRANGER = "C8:2B:96:00:00:11", "C8:2B:96:00:00:12"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge.air import Air, frame, full, short
+from edge.bluez.air import Air, frame, full, short
 from tests.edge.frames import HandClock
 
 REPORT: dict[str, Any] = {

@@ -4,10 +4,10 @@ import pytest
 
 from deploy.world.bluez import Bluez
 from deploy.world.health import Cuff
-from edge.bond import MOST_PAIRINGS, Bonds
-from edge.bus import Refused
-from edge.config import Plan
-from edge.connection import VisitFailed
+from edge.bluez.bus import Refused
+from edge.told.config import Plan
+from edge.visiting.bond import MOST_PAIRINGS, Bonds
+from edge.visiting.connection import VisitFailed
 from tests.edge.hearing import Kept, Said, config, device, hearing, left, sensor
 
 CUFF, SENSOR = "C8:2B:96:00:00:31", "C8:2B:96:00:00:32"

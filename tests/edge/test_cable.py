@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from deploy.runtime.broker import Broker
-from edge.line import Line, Link, LinkLost
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.broker import Link
+from edge.keeping.spool import Spool
+from edge.sending.line import Line, LinkLost
+from edge.sending.uplink import Uplink
 from tests.edge.cable import Cable
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import Gateway, gateway

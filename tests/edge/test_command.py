@@ -14,10 +14,10 @@ import pytest
 from deploy.runtime.broker import Broker
 from deploy.world.bluez import Bluez
 from edge.clock import clock_from
-from edge.command import MOST, REMEMBERED, Commands, answer
-from edge.discovery import Sighting
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.keeping.spool import Spool
+from edge.sending.uplink import Uplink
+from edge.told.command import MOST, REMEMBERED, Commands, answer
+from edge.told.discovery import Sighting
 from gateway.ingest.commands import read_reply
 from tests.conftest import GATEWAY_PASSWORD
 from tests.deploy.mqtt import Client, connected

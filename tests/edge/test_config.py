@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.frame import Frame, Lane
-from edge.config import (
+from edge.told.config import (
     AfterLast,
     BadConfig,
     Config,

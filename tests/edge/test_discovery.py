@@ -5,7 +5,7 @@ import asyncio
 from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Advertisement, Peripheral
-from edge.discovery import MOST, Sighting, Window
+from edge.told.discovery import MOST, Sighting, Window
 from tests.edge.hearing import Kept, Said, a_reader, config, device, sensor
 
 MOTION = "A4:C1:38:00:00:01"

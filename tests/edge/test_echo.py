@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.frame import Frame
-from edge.echo import WINDOW, Echo
+from edge.hearing.echo import WINDOW, Echo
 
 BUTTON = "D4:0E:84:00:00:01"
 OURS, OTHER = 0xFFFF, 0x004C

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from adapters.frame import Lane
 from deploy.runtime.broker import Broker
-from edge.config import ConfigFile
-from edge.spool import Spool
+from edge.keeping.spool import Spool
+from edge.told.config import ConfigFile
 from gateway.edges.config import config
 from gateway.store.configs import Placed
 from tests.edge.frames import HOUR, HandClock, heard

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.world.bluez import Bluez
 from deploy.world.health_records import GlucoseMeter
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 from tests.edge.frames import HandClock
 from tests.edge.hearing import left
 from tests.edge.test_stored import sugars

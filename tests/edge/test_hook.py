@@ -10,9 +10,9 @@ import pytest
 
 from deploy.runtime.broker import Broker
 from edge.event import Voice, event
-from edge.hook import Hook, Outage, oldest_call
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.keeping.spool import Spool
+from edge.sending.hook import Hook, Outage, oldest_call
+from edge.sending.uplink import Uplink
 from tests.edge.cable import Cable
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import gateway

@@ -17,14 +17,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.runtime.certificate import Certificate, certificate
-from edge.aside import set_box_aside
-from edge.config import CONFIG
-from edge.disk import SpoolTaken
-from edge.identity import FILE, BadIdentity, NotJoined, identity_of, read_identity
-from edge.join import TRIES, BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
+from edge.joining.aside import set_box_aside
+from edge.joining.identity import FILE, BadIdentity, NotJoined, identity_of, read_identity
+from edge.joining.join import (
+    TRIES,
+    BadCode,
+    Busy,
+    Refused,
+    Unreachable,
+    WrongGateway,
+    join,
+    read_code,
+)
+from edge.keeping.disk import SPOOL, SpoolTaken
+from edge.keeping.spool import Spool
 from edge.settings import BadSetting, Settings
-from edge.spool import Spool
-from edge.status import SPOOL
+from edge.told.config import CONFIG
 from tests.edge.frames import HandClock, heard
 
 EDGE = "2f3c7a52-4d7e-4c54-9d8b-4a5d6e3f2a10"

@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from edge.ladder import BUSY, DAY, LONGEST_PATIENCE, Ladder, Moment, Past, Reboot, Step, Trouble
+from edge.hearing.ladder import (
+    BUSY,
+    DAY,
+    LONGEST_PATIENCE,
+    Ladder,
+    Moment,
+    Past,
+    Reboot,
+    Step,
+    Trouble,
+)
 
 NOW = Moment(boot="a", uptime=50_000.0, at=None)
 BUSY_HOME = Past(busy=True)

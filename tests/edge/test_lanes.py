@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.lanes import PACES, Sender
-from edge.spool import Spool
+from edge.keeping.spool import Spool
+from edge.sending.lanes import PACES, Sender
 from tests.edge.frames import HandClock, heard
 
 EPOCH = "e"

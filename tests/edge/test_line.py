@@ -5,10 +5,10 @@ from pathlib import Path
 
 from deploy.runtime.broker import Broker
 from deploy.runtime.certificate import certificate
-from edge.heartbeat import Heartbeat
-from edge.line import Link
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.broker import Link
+from edge.keeping.spool import Spool
+from edge.sending.heartbeat import Heartbeat
+from edge.sending.uplink import Uplink
 from tests.conftest import GATEWAY_PASSWORD
 from tests.edge.frames import HandClock
 from tests.edge.gateway import gateway

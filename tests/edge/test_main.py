@@ -22,8 +22,8 @@ from deploy.runtime.paths import ROOT
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Advertisement, Peripheral
 from edge.clock import boot_id, clock_from
+from edge.keeping.spool import Spool
 from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, TROUBLE, USAGE
-from edge.spool import Spool
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import SOON, gateway
 

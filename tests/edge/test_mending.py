@@ -11,10 +11,10 @@ from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
 from deploy.world.bluez_faults import Version
 from deploy.world.systemd import Systemd
-from edge import mending
-from edge.bus import Refused
-from edge.ladder import LASTING, Past
-from edge.watchdog import NOTE, Watchdog
+from edge.bluez import mending
+from edge.bluez.bus import Refused
+from edge.hearing.ladder import LASTING, Past
+from edge.hearing.watchdog import NOTE, Watchdog
 from tests.edge.frames import HandClock
 from tests.edge.hearing import Kept, Said, a_reader, config, device, sensor
 
@@ -185,7 +185,7 @@ async def test_no_bus_at_all_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_daemon_that_hangs_is_given_up(
     radio: PrivateBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.bus.ANSWER", 0.1)
+    monkeypatch.setattr("edge.bluez.bus.ANSWER", 0.1)
     bluez = Bluez()
     await bluez.start(radio.address)
     bluez.faults.hangs = True

@@ -8,8 +8,8 @@ from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
 from deploy.world.bluez_faults import Version
 from deploy.world.peripheral import Advertisement, Peripheral
-from edge.config import Call, Config
-from edge.mode import Probe
+from edge.hearing.mode import Probe
+from edge.told.config import Call, Config
 from tests.edge.hearing import CALLS, Kept, Said, a_reader, config, device
 
 ONE, OTHER = "A4:C1:38:00:00:01", "A4:C1:38:00:00:02"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.rate import Rate
-from edge.room import NOTE, Cost
-from edge.spool import Spool
+from edge.keeping.rate import Rate
+from edge.keeping.room import NOTE, Cost
+from edge.keeping.spool import Spool
 from edge.status import peek_cost
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import EPOCH

@@ -2,8 +2,8 @@
 
 from pathlib import Path as Folder
 
-from edge.path import GRACE, RECENT, STAY, UNDISTURBED, Path, Patience, Way, head
-from edge.spool import Spool
+from edge.keeping.spool import Spool
+from edge.sending.path import GRACE, RECENT, STAY, UNDISTURBED, Path, Patience, Way, head
 from tests.edge.frames import HandClock, heard
 
 AFTER = 20.0

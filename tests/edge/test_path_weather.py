@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from edge.path import Path, Way
+from edge.sending.path import Path, Way
 
 STEP = 0.25
 AFTER = 20.0

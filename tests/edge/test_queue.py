@@ -4,7 +4,7 @@ import asyncio
 
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Characteristic, Peripheral, Service
-from edge.config import Plan, Racp, SetClock, Write
+from edge.told.config import Plan, Racp, SetClock, Write
 from tests.edge.hearing import SOON, config, device, hearing, left, sensor
 
 STEP = 0.1

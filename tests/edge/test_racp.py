@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from edge.config import Numbered, Racp
-from edge.racp import MOST, DownloadFailed, Stored, answer
+from edge.told.config import Numbered, Racp
+from edge.visiting.racp import MOST, DownloadFailed, Stored, answer
 
 GLUCOSE, CONTEXT, SPOT = "2a18", "2a34", "2a5e"
 NUMBERED = Racp(

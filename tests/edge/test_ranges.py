@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ranges import Range, Ranges
+from edge.keeping.ranges import Range, Ranges
 
 RANGES = st.lists(
     st.tuples(st.integers(1, 40), st.integers(0, 8)).map(lambda pair: (pair[0], sum(pair))),

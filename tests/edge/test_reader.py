@@ -8,9 +8,9 @@ import pytest
 from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Characteristic, Peripheral, Service
-from edge.config import AfterLast, Plan, Write
-from edge.records import Record
-from edge.spool import SpoolFailed
+from edge.keeping.spool import SpoolFailed
+from edge.told.config import AfterLast, Plan, Write
+from edge.visiting.records import Record
 from tests.edge.frames import HandClock
 from tests.edge.hearing import PRESSED, SOON, Kept, a_reader, config, device, hearing, left, sensor
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.receipt import BadReceipt, Receipt, read_receipt
+from edge.sending.receipt import BadReceipt, Receipt, read_receipt
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -7,8 +7,8 @@ import pytest
 
 from deploy.world.bluez import Bluez
 from deploy.world.dispenser import Dispenser
-from edge.config import Plan, read_config
-from edge.records import END, Download, Record
+from edge.told.config import Plan, read_config
+from edge.visiting.records import END, Download, Record
 from gateway.edges.config import config as configured
 from gateway.store.configs import Placed
 from tests.edge.hearing import Kept, config, device, hearing, left

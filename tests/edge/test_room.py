@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from adapters.frame import Gone, Lane
-from edge.room import CARD_FULL, Reserve
-from edge.run import Run
-from edge.spool import Spool, SpoolFull
-from edge.status import SPOOL, read_status
+from edge.keeping.disk import SPOOL
+from edge.keeping.room import CARD_FULL, Reserve
+from edge.keeping.run import Run
+from edge.keeping.spool import Spool, SpoolFull
+from edge.status import read_status
 from tests.edge.frames import HandClock, heard
 
 EPOCH = "6a0c5a4e-0000-4000-8000-000000000001"

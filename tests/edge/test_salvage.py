@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.disk import connect
-from edge.salvage import mend
-from edge.spool import Spool
+from edge.keeping.disk import connect
+from edge.keeping.salvage import mend
+from edge.keeping.spool import Spool
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import EPOCH
 from tests.edge.spooled import everything, runs

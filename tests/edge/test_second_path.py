@@ -17,13 +17,13 @@ import pytest
 from deploy.runtime.broker import Broker
 from deploy.runtime.paths import ROOT
 from edge.event import Voice
-from edge.heartbeat import Heartbeat
-from edge.identity import Identity, second_link
-from edge.line import LinkLost
-from edge.paths import Paths
+from edge.joining.identity import Identity, second_link
+from edge.keeping.spool import Spool
+from edge.sending.heartbeat import Heartbeat
+from edge.sending.line import LinkLost
+from edge.sending.paths import Paths
+from edge.sending.uplink import Uplink
 from edge.settings import BadSetting, Settings
-from edge.spool import Spool
-from edge.uplink import Uplink
 from tests.edge.cable import Cable
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import Gateway, gateway

@@ -8,8 +8,8 @@ import pytest
 from deploy.runtime.services import PrivateBus
 from deploy.world.bluez import Bluez
 from deploy.world.bluez_faults import Pace
-from edge.rhythm import ENOUGH, Rhythm
-from edge.silence import Silence
+from edge.hearing.rhythm import ENOUGH, Rhythm
+from edge.hearing.silence import Silence
 from tests.edge.hearing import Kept, Said, a_reader, config, device, sensor
 
 MOTION = "A4:C1:38:00:00:01"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deploy.runtime.paths import ROOT
-from edge.disk import SpoolTaken
-from edge.run import Place
-from edge.spool import Spool, SpoolFailed
+from edge.keeping.disk import SpoolTaken
+from edge.keeping.run import Place
+from edge.keeping.spool import Spool, SpoolFailed
 from edge.status import peek
 from tests.edge.frames import HOUR, HandClock, heard
 from tests.edge.gateway import EPOCH
@@ -210,7 +210,7 @@ APPENDING = """
 import sys
 from pathlib import Path
 from edge.clock import clock_from
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 from tests.edge.frames import heard
 with Spool(Path(sys.argv[1]), clock_from("wall")) as spool:
     for number in range(1, 100_000):

@@ -12,7 +12,7 @@ import pytest
 from deploy.runtime.paths import ROOT
 from deploy.world.chaos.power_ledger import Ledger
 from deploy.world.chaos.power_life import look
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 from tests.edge.frames import HOUR, HandClock
 from tests.edge.killed import AT, KINDS, LIVED
 

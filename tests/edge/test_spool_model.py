@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from adapters.frame import LANES, Lane
-from edge.run import Run
-from edge.spool import Spool
+from edge.keeping.run import Run
+from edge.keeping.spool import Spool
 from tests.edge.frames import HOUR, HandClock, heard
 
 LANE = st.sampled_from(LANES)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.room import Cost
-from edge.status import SPOOL, STATUS, Status, read_status
+from edge.keeping.disk import SPOOL
+from edge.keeping.room import Cost
+from edge.status import STATUS, Status, read_status
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 WELL = Status(

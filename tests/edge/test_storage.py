@@ -16,7 +16,7 @@ from deploy.runtime.broker import Broker
 from deploy.runtime.paths import ROOT
 from deploy.world.bluez import Bluez
 from deploy.world.peripheral import Advertisement, Peripheral
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import Gateway, gateway
 from tests.edge.test_main import BOX, BUTTON, CONFIG, PRESSED, environment, running, to

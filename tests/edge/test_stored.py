@@ -11,8 +11,8 @@ from deploy.world.health import Cuff
 from deploy.world.health_bytes import Glucose, GlucoseContext, SpotCheck, date_time
 from deploy.world.health_records import GlucoseMeter, Oximeter
 from deploy.world.peripheral import Peripheral
-from edge.config import Numbered, Plan, Racp, SetClock
-from edge.racp import MOST
+from edge.told.config import Numbered, Plan, Racp, SetClock
+from edge.visiting.racp import MOST
 from tests.edge.hearing import Kept, config, device, hearing, left
 
 METER, OXIMETER, CUFF = "C8:2B:96:00:00:21", "C8:2B:96:00:00:22", "C8:2B:96:00:00:23"

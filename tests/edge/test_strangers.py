@@ -3,7 +3,7 @@
 import asyncio
 
 from deploy.world.bluez import Bluez
-from edge.strangers import DEVICES, FRAMES, KNOWN, MINUTE, TELLING, Strangers
+from edge.hearing.strangers import DEVICES, FRAMES, KNOWN, MINUTE, TELLING, Strangers
 from tests.edge.hearing import config, device, hearing, sensor
 
 MINE = "D4:0E:84:00:00:01"

@@ -19,10 +19,11 @@ import pytest
 from deploy.runtime.broker import Broker
 from deploy.runtime.certificate import Certificate, certificate
 from deploy.runtime.paths import ROOT
-from edge.floor import Floor
-from edge.line import Link, LinkLost
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.broker import Link
+from edge.keeping.spool import Spool
+from edge.sending.floor import Floor
+from edge.sending.line import LinkLost
+from edge.sending.uplink import Uplink
 from tests.edge.frames import HandClock
 from tests.edge.uplinks import BOX
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from deploy.runtime.broker import Broker
-from edge.heartbeat import Heartbeat
-from edge.lanes import Sent
-from edge.line import Link
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.broker import Link
+from edge.keeping.spool import Spool
+from edge.sending.heartbeat import Heartbeat
+from edge.sending.lanes import Sent
+from edge.sending.uplink import Uplink
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import SOON, gateway
 from tests.edge.uplinks import BOX, box, drained, link, sending

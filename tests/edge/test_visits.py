@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from edge.config import Config, Device, Plan, When
-from edge.visits import Visits
+from edge.told.config import Config, Device, Plan, When
+from edge.visiting.visits import Visits
 
 ONE, TWO = "A4:C1:38:00:00:01", "A4:C1:38:00:00:02"
 

@@ -13,14 +13,14 @@ from adapters.frame import Batch, Lane, encode_spooled
 from adapters.plans import WORDS, fetched, flaw
 from adapters.registry import CHARACTERISTICS, PLANNED
 from edge.clock import state
-from edge.config import BadConfig, Plan, read_config
-from edge.heartbeat import Heartbeat
-from edge.heartbeat import Reader as ReaderState
-from edge.heartbeat import State as Word
-from edge.ranges import Ranges
-from edge.receipt import read_receipt
-from edge.run import HEAD_ROOM, PACKET_LIMIT
-from edge.spool import Spool
+from edge.keeping.ranges import Ranges
+from edge.keeping.run import HEAD_ROOM, PACKET_LIMIT
+from edge.keeping.spool import Spool
+from edge.radio import Reader as ReaderState
+from edge.sending.heartbeat import Heartbeat
+from edge.sending.heartbeat import State as Word
+from edge.sending.receipt import read_receipt
+from edge.told.config import BadConfig, Plan, read_config
 from gateway.edges.config import CONNECTIONS, config
 from gateway.ingest.batches import LARGEST_MESSAGE, read_batch
 from gateway.ingest.contact import State

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deploy.runtime.broker import Broker
 from deploy.runtime.paths import ROOT
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 from tests.conftest import GATEWAY_PASSWORD
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import Gateway, gateway

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy.runtime.broker import Broker
-from edge.line import Link
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.broker import Link
+from edge.keeping.spool import Spool
+from edge.sending.uplink import Uplink
 from tests.edge.cable import Cable
 from tests.edge.frames import HandClock
 from tests.edge.gateway import SOON

@@ -21,10 +21,10 @@ from adapters.errors import UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import Observation
 from adapters.plugins import claims
-from edge.command import Commands
-from edge.config import BadConfig, read_config
-from edge.ranges import Ranges
-from edge.receipt import BadReceipt, read_receipt
+from edge.keeping.ranges import Ranges
+from edge.sending.receipt import BadReceipt, read_receipt
+from edge.told.command import Commands
+from edge.told.config import BadConfig, read_config
 from gateway.ingest import packets, wire
 from gateway.ingest.batches import (
     HIGHEST_SEQUENCE,

@@ -13,7 +13,8 @@ import asyncpg
 from adapters.frame import Batch, Lane, encode_batch
 from deploy.runtime.services import Broker as RealBroker
 from deploy.runtime.services import OneDatabase
-from edge.line import Line, Link
+from edge.broker import Link
+from edge.sending.line import Line
 from gateway.health import Health
 from gateway.ingest.commands import Commands
 from gateway.ingest.contact import UNSURE, Contacts

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from deploy.runtime.services import Broker, OneDatabase
-from edge.receipt import read_receipt
-from edge.run import PACKET_LIMIT
+from edge.keeping.run import PACKET_LIMIT
+from edge.sending.receipt import read_receipt
 from gateway.clock import WallClock
 from gateway.health import Health
 from gateway.ingest.known import Known, NewEpoch

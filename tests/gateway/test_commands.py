@@ -15,7 +15,7 @@ import paho.mqtt.client as paho
 import pytest
 
 from deploy.runtime.services import Broker, OneDatabase
-from edge.command import read_command
+from edge.told.command import read_command
 from gateway.health import Health
 from gateway.ingest.commands import Commands, read_reply
 from gateway.ingest.duty import Duty

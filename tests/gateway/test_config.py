@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.config import read_config
+from edge.told.config import read_config
 from gateway.edges.config import config
 from gateway.store.configs import Placed
 

@@ -11,10 +11,10 @@ import pytest
 
 from adapters.observation import Kind
 from deploy.runtime.services import Broker, OneDatabase
-from edge.lanes import Sent
-from edge.line import Link
-from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.broker import Link
+from edge.keeping.spool import Spool
+from edge.sending.lanes import Sent
+from edge.sending.uplink import Uplink
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.subscriber import Delivery
 from tests.edge.frames import HandClock

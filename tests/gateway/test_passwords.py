@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deploy.runtime.services import Broker
-from edge.line import Line, Link, LinkLost
+from edge.broker import Link
+from edge.sending.line import Line, LinkLost
 from gateway.edges.passwords import hash_password, write_password_file
 from gateway.settings import Settings
 

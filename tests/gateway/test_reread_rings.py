@@ -13,9 +13,11 @@ from gateway.store.quarantine import AsideMessage, Counted
 from gateway.store.reread import Aside
 from tests.frames import batch, door
 from tests.gateway.ingest_home import Parts, delivery
-from tests.gateway.test_reread import home, ingest, quiet, reread, sealed
+from tests.gateway.test_reread import home, ingest, reread, sealed
 
-__all__ = ["home", "ingest", "quiet"]
+__all__ = ["home", "ingest"]
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 ROUNDS = 25
 NEIGHBOUR = "C0:FF:EE:00:00:01"

@@ -9,7 +9,7 @@ from adapters.observation import Kind
 from deploy.world.frames import advertisement, static_address
 from deploy.world.payloads import BTHOME, bthome_payload, motion_object
 from edge.clock import clock_from
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 
 DEVICE = static_address("kept")
 FIRST = 1_772_400_000_000

@@ -16,7 +16,7 @@ from deploy.world.chaos.proxy import Proxy
 from deploy.world.chaos.saboteurs import NAMES
 from deploy.world.oracle_stored import read_obligations
 from edge.clock import clock_from
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 
 SOON = 5.0
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from deploy.world.bench import packets
 from deploy.world.bench.homes import PASSWORD
 from deploy.world.bench.load import COLUMNS, Message
-from edge.lanes import PACES
+from edge.sending.lanes import PACES
 
 KEEPALIVE = 60
 STATE_EVERY = 300.0
-"""Seconds between a box's state messages (edge/heartbeat.py)."""
+"""Seconds between a box's state messages (edge/sending/heartbeat.py)."""
 READ = 1 << 16
 """Bytes that are read of a connection at a time."""
 
@@ -59,7 +59,7 @@ class Box:
     is_idle: bool = True
 
     def wait(self, now: float) -> None:
-        """Wait for the receipt as long as a real box would (edge/lanes.py)."""
+        """Wait for the receipt as long as a real box would (edge/sending/lanes.py)."""
         patience = max(_PACE.patience, min(2 * self.took, _PACE.slowest))
         grown = min(patience * 2.0**self.again, max(_PACE.longest, patience))
         self.due = now + grown * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
@@ -95,7 +95,7 @@ def open_all(boxes: Sequence[Box], place: tuple[str, int]) -> None:
 
 
 def state(box: Box) -> bytes:
-    """A state message as edge/heartbeat.py sends it, kept by the broker."""
+    """A state message as edge/sending/heartbeat.py sends it, kept by the broker."""
     now, lane = time.time_ns() // 1_000_000, {"depth": 0, "oldest": None}
     said = {
         "format": 1,

@@ -14,9 +14,10 @@ from deploy.world.bench.figures import cpu, resident_mb, written
 from deploy.world.bench.receipting import Place
 from deploy.world.payloads import COMPANY
 from deploy.world.stack import clean_environment
-from edge.config import CONFIG
-from edge.identity import Identity
-from edge.status import SPOOL, STATUS
+from edge.joining.identity import Identity
+from edge.keeping.disk import SPOOL
+from edge.status import STATUS
+from edge.told.config import CONFIG
 
 _OUR_CALLS = {"manufacturer": COMPANY, "data": "5450", "mask": "ffff"}
 

@@ -18,9 +18,9 @@ from deploy.world.bench.busy import A_DAY, DAY_MS, HOUR_MS, BusyHome, HandClock
 from deploy.world.bench.edge_bare import say
 from deploy.world.bench.figures import percentile, written
 from edge.care import terms
-from edge.room import RESERVE
+from edge.keeping.room import RESERVE
+from edge.keeping.spool import Spool
 from edge.settings import Settings
-from edge.spool import Spool
 
 _KEPT_DAYS = 3
 _FORGET_MS = 600_000

@@ -13,7 +13,7 @@ from deploy.world.bench.busy import A_DAY, DAY_MS, BusyHome, HandClock
 from deploy.world.bench.edge_box import Used, furnish, spool_of, start_box
 from deploy.world.bench.receipting import Place, receipting
 from deploy.world.stack import clean_environment
-from edge.spool import Spool
+from edge.keeping.spool import Spool
 
 _AT_ONCE = 2_000
 _PATIENCE = 600.0

@@ -26,7 +26,7 @@ _USUAL_FRAMES = 25
 _LONGEST_WARM_UP, _SHORT = 120.0, 20.0
 """Seconds of the warm-up and of a further row, at most."""
 _MOST_FRAMES = 250
-"""Frames that a box puts in a message at most (edge/lanes.py): more would not fit a packet."""
+"""Frames of a box's message at most (edge/sending/lanes.py): more would not fit a packet."""
 _TIMES = 4.0
 """So many times what the warm-up stored is what batches are made for, at most."""
 _A_MINUTE = 60_000

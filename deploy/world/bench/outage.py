@@ -30,7 +30,7 @@ from deploy.world.numbers import from_one_to
 from deploy.world.receiver import Receiver
 
 _A_MESSAGE = 250
-"""Frames of a bulk message of a box that has that many (edge/lanes.py)."""
+"""Frames of a bulk message of a box that has that many (edge/sending/lanes.py)."""
 _LONGEST = 7_200.0
 _PATIENCE = 120.0
 _PRESS_SHARE = 0.8

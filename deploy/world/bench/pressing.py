@@ -28,7 +28,7 @@ from deploy.world.fleet import Box
 from deploy.world.frames import advertisement
 from deploy.world.payloads import BTHOME, bthome_encrypted, bthome_payload, button_object
 from edge.clock import Clock, clock_from
-from edge.identity import Identity
+from edge.joining.identity import Identity
 
 _FRAME: TypeAdapter[Frame] = TypeAdapter(Frame)
 _AT_ONCE = 500

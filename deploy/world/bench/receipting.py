@@ -18,7 +18,7 @@ from typing import Any
 from adapters.frame import LANES, Lane
 from deploy.runtime.services import Broker
 from deploy.world.bench import packets
-from edge.ranges import Ranges
+from edge.keeping.ranges import Ranges
 
 USERS: Mapping[Lane, str] = {"urgent": "gateway-urgent", "bulk": "gateway-bulk"}
 _READ = 1 << 18

@@ -16,8 +16,8 @@ from typing import Any
 
 from adapters.frame import Frame, Lane, encode_frame
 from deploy.world.oracle_stored import fingerprint
-from edge.spool import Spool, SpoolFull
-from edge.stream import NEXT
+from edge.keeping.spool import Spool, SpoolFull
+from edge.keeping.stream import NEXT
 
 Meaning = tuple[str, float | None, int | None]
 """What a device means by one thing it says: word, value, code."""

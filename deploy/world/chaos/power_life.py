@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from adapters.frame import LANES, Frame, Lane, encode_frame
-from edge.room import RESERVE
-from edge.run import Place, Run
-from edge.spool import Spool, SpoolFailed, SpoolFull, Terms
+from edge.keeping.room import RESERVE
+from edge.keeping.run import Place, Run
+from edge.keeping.spool import Spool, SpoolFailed, SpoolFull, Terms
 
 NOTE = "life"
 """The name of the value that a life remembers beside the frames."""

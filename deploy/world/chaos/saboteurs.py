@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from adapters.frame import Lane
-from edge.lanes import PACES, Pace, Sent
-from edge.uplink import Uplink
+from edge.sending.lanes import PACES, Pace, Sent
+from edge.sending.uplink import Uplink
 
 PUBACK, LEDGER, RECEIPT_FIRST, ASYNC_COMMIT = "puback", "ledger", "receipt-first", "async-commit"
 NAMES = (PUBACK, LEDGER, RECEIPT_FIRST, ASYNC_COMMIT)

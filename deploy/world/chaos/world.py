@@ -34,8 +34,8 @@ from deploy.world.oracle_alerts import Town
 from deploy.world.receiver import Receiver
 from deploy.world.settling import Settled, add_installer, fit, settle_many
 from deploy.world.stack import Stack
-from edge.identity import FILE
-from edge.status import SPOOL
+from edge.joining.identity import FILE
+from edge.keeping.disk import SPOOL
 
 _HOMES = {"house 1": 1, "house 2": 1, "house 3": 5, "house 4": 1}
 """How many boxes stand in each process of boxes."""

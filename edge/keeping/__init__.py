@@ -1,0 +1,1 @@
+"""Keeps frames on the memory card until the gateway has them."""

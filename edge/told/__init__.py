@@ -1,0 +1,1 @@
+"""What the gateway tells and asks of the box."""

@@ -1,0 +1,1 @@
+"""Installs what the gateway offers when a release key has signed it: root's part."""

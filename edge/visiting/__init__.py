@@ -1,0 +1,1 @@
+"""Connects to devices that keep what they measured, and fetches it."""
