@@ -132,7 +132,7 @@ class Authority:
             raise BadRequest(f"{edge!r} is no id that a box may have")
         now = now.replace(microsecond=0)
         made = signing.make_leaf(
-            _key_of(_request(request_pem)),
+            requested_key(request_pem),
             name=edge,
             others=[x509.UniformResourceIdentifier(f"urn:edge:{edge}")],
             usage=CLIENT,
@@ -236,27 +236,26 @@ def _issuer(folder: Path, name: str, root: x509.Certificate) -> Issuer:
     return Issuer(certificate=certificate, key=key)
 
 
+def requested_key(request_pem: str) -> PublicKey:
+    """The key in a request that is in order. Raises BadRequest, as `certify_box` does."""
+    key = _request(request_pem).public_key()
+    if not isinstance(key, PublicKey) or not isinstance(key.curve, _CURVES):
+        raise BadRequest("the key in the request must be on P-256, P-384 or P-521")
+    return key
+
+
 def _request(text: str) -> x509.CertificateSigningRequest:
     if len(text) > _LARGEST:
         raise BadRequest("the request for a certificate is too large")
     try:
         request = x509.load_pem_x509_csr(text.encode())
-        if not request.is_signature_valid:
-            raise BadRequest("the request for a certificate is not signed by its own key")
-    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
-        why = str(bad) if isinstance(bad, BadRequest) else "it cannot be read"
-        raise BadRequest(f"a request for a certificate was refused: {why}") from bad
+        request.public_key()
+        signed = request.is_signature_valid
+    except Exception as bad:  # the parser has many errors, some of no common kind
+        raise BadRequest("the request for a certificate cannot be read") from bad
+    if not signed:
+        raise BadRequest("the request for a certificate is not signed by its own key")
     return request
-
-
-def _key_of(request: x509.CertificateSigningRequest) -> PublicKey:
-    try:
-        key = request.public_key()
-    except (ValueError, UnsupportedAlgorithm) as bad:
-        raise BadRequest("the key in the request cannot be read") from bad
-    if not isinstance(key, PublicKey) or not isinstance(key.curve, _CURVES):
-        raise BadRequest("the key in the request must be on P-256, P-384 or P-521")
-    return key
 
 
 def _leaf(text: str) -> x509.Certificate:
@@ -264,7 +263,7 @@ def _leaf(text: str) -> x509.Certificate:
         raise BadRequest("the certificate is too large")
     try:
         return x509.load_pem_x509_certificate(text.encode())
-    except (ValueError, TypeError) as bad:
+    except Exception as bad:  # as above
         raise BadRequest("the certificate cannot be read") from bad
 
 

@@ -4,11 +4,9 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.edges.authority import Authority, BadRequest
+from gateway.edges.authority import Authority, requested_key
 from gateway.edges.code import read_as
 from gateway.store import certificates
 from gateway.store.certificates import Certificate
@@ -48,13 +46,8 @@ async def renew(
 
 def key_of(request: str) -> bytes:
     """SHA-256 of the public key in the request (PEM). Raises BadRequest."""
-    try:
-        key = x509.load_pem_x509_csr(request.encode()).public_key()
-        return hashlib.sha256(
-            key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).digest()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
-        raise BadRequest("the request for a certificate cannot be read") from bad
+    key = requested_key(request).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key).digest()
 
 
 def _certifier(

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.edges.authority import (
@@ -209,6 +209,7 @@ def test_garbage_is_refused(text: str, authority: Authority) -> None:
         authority.presented(authority.certify_box(request(), EDGE, NOW).pem, text, b"")
 
 
+@settings(max_examples=500, deadline=None)
 @given(data=st.data())
 def test_a_request_with_any_bytes_changed_is_refused_or_for_the_same_name(
     data: st.DataObject, authority: Authority
