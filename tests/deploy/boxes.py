@@ -26,7 +26,11 @@ class Box:
     """A root that has what the package depends on; its scripts run with DPKG_ROOT, as dpkg does."""
 
     root: Path
-    options: tuple[str, ...] = ("--force-script-chrootless", "--force-not-root")
+    options: tuple[str, ...] = (
+        "--force-script-chrootless",
+        "--force-not-root",
+        "--force-unsafe-io",
+    )
 
     @classmethod
     def make(cls, root: Path, *, version: str = "13") -> "Box":
