@@ -41,15 +41,44 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="password of gateway-urgent, gateway-bulk and gateway-config at the broker",
     )
+    broker_identity: Path | None = Field(
+        default=None,
+        description="folder with the certificates of gateway-urgent, gateway-bulk and "
+        "gateway-config and with root.pem: shown to the broker in place of a password",
+    )
     broker_password_file: Path | None = Field(
         default=None, description="Mosquitto's password file, written by the gateway when set"
     )
     broker_pid_file: Path | None = Field(
-        default=None, description="Mosquitto's pid file: told to read its passwords again"
+        default=None, description="Mosquitto's pid file: told to read its files again"
+    )
+    broker_files: Path | None = Field(
+        default=None,
+        description="folder that Mosquitto reads, written by the stage edges: its certificate, our "
+        "authority, who is revoked, who may do what",
+    )
+    broker_log: Path | None = Field(
+        default=None, description="Mosquitto's log file: whom it refused is counted from it"
+    )
+    authority: Path | None = Field(
+        default=None,
+        description="folder of our certificate authority (gateway authority begin); only the stage "
+        "edges reads it",
+    )
+    edge_listen: str = Field(
+        default="127.0.0.1:8444", description="HOST:PORT of the boxes' HTTPS, served by edges"
+    )
+    edge_address: str = Field(
+        default="127.0.0.1:8444", description="the same as boxes reach it, told in CODE"
     )
     edge_broker: str = Field(
         default="mqtt://127.0.0.1:1883",
         description="mqtt:// or mqtts://HOST:PORT that a joining box is told",
+    )
+    edge_broker_here: str | None = Field(
+        default=None,
+        description="HOST:PORT of the boxes' broker as this machine reaches it, where that is "
+        "another than GATEWAY_EDGE_BROKER: the canary is refused there",
     )
     edge_broker_ca: Path | None = Field(
         default=None, description="PEM file of that broker's authority, told to a joining box"
@@ -59,7 +88,7 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(default=None, description="PEM certificate of HTTPS")
     tls_key: Path | None = Field(default=None, description="PEM private key of HTTPS")
     public_address: str = Field(
-        default="127.0.0.1:8443", description="HOST:PORT of HTTPS as boxes reach it, told in CODE"
+        default="127.0.0.1:8443", description="HOST:PORT of HTTPS as people reach it"
     )
     ingest_name: str = Field(
         default="1",

@@ -2,16 +2,20 @@
 
 import os
 import signal
-import string
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from deploy.runtime.certificate import Certificate
-from deploy.runtime.paths import DEPLOY, program
+from deploy.runtime.paths import program
 from deploy.runtime.ports import answers, claim
 from deploy.runtime.process import DidNotStart, Guarded
+from gateway.edges.authority import Authority
+from gateway.edges.broker_files import Places, access_list, in_clear, mutual_tls
+from gateway.edges.laying import lay_out
 
 _TRIES = 3
 """A free port may be taken between finding and using it; three in a row is something else."""
@@ -37,26 +41,32 @@ class Broker:
         passwords: Mapping[str, str],
         port: int | None = None,
         tls: Certificate | None = None,
+        authority: Path | None = None,
         config_extra: str = "",
     ) -> "Broker":
         """Start in the folder; the passwords of all users, the gateway's too, are given plainly.
 
-        Raises Stop when the asked-for port is in use, DidNotStart when Mosquitto refuses.
+        With `authority`, the folder of one (gateway/edges/authority.py), both ports want a
+        certificate of it, and passwords open only what `config_extra` adds. Raises Stop when the
+        asked-for port is in use, DidNotStart when Mosquitto refuses.
         """
         store = folder / "store"
         store.mkdir(parents=True, exist_ok=True)
         _hash_passwords(folder / "passwords", passwords)
+        if authority is not None:
+            _lay_out(folder / "files", authority)
+        form = partial(cls._started, folder, tls=tls, certified=authority is not None)
         for _ in range(_TRIES - 1):
             try:
-                return cls._started(folder, port=port, tls=tls, extra=config_extra)
+                return form(port=port, extra=config_extra)
             except DidNotStart as problem:
                 if "in use" not in str(problem):
                     raise
-        return cls._started(folder, port=port, tls=tls, extra=config_extra)
+        return form(port=port, extra=config_extra)
 
     @classmethod
     def _started(
-        cls, folder: Path, *, port: int | None, tls: Certificate | None, extra: str
+        cls, folder: Path, *, port: int | None, tls: Certificate | None, certified: bool, extra: str
     ) -> "Broker":
         broker = cls(
             folder=folder,
@@ -66,9 +76,15 @@ class Broker:
             pid_file=folder / "pid",
             log=folder / "log",
         )
-        broker._configure(tls, extra)
+        text = broker._certified(extra) if certified else broker._in_clear(tls, extra)
+        (folder / "mosquitto.conf").write_text(text)
         broker.restart()
         return broker
+
+    @property
+    def files(self) -> Path:
+        """The folder of what it reads, where it was started with an authority."""
+        return self.folder / "files"
 
     @property
     def pid(self) -> int:
@@ -123,23 +139,31 @@ class Broker:
             log.seek(since)
             return words.encode() in log.read()
 
-    def _configure(self, tls: Certificate | None, extra: str) -> None:
-        template = string.Template((DEPLOY / "mosquitto.conf").read_text())
-        certificate = f"certfile {tls.cert}\nkeyfile {tls.key}\ntls_version tlsv1.2" if tls else ""
-        text = template.substitute(
-            password_file=self.password_file,
-            acl_file=DEPLOY / "mosquitto.acl",
+    def _certified(self, extra: str) -> str:
+        accounts = f"password_file {self.password_file}"
+        return mutual_tls(self.files, self._places(), accounts=accounts, extra=extra)
+
+    def _in_clear(self, tls: Certificate | None, extra: str) -> str:
+        boxes = f"certfile {tls.cert}\nkeyfile {tls.key}\ntls_version tlsv1.2" if tls else ""
+        acl = self.folder / "mosquitto.acl"
+        acl.write_text(access_list())
+        return in_clear(acl, self.password_file, self._places(), boxes=boxes, extra=extra)
+
+    def _places(self) -> Places:
+        return Places(
+            port=self.port,
+            gateway_port=self.gateway_port,
             store=self.folder / "store",
             pid_file=self.pid_file,
             # as root Mosquitto would become a user who cannot read the file that we write
             user="root" if os.geteuid() == 0 else "mosquitto",
-            port=self.port,
-            address="127.0.0.1",
-            tls=certificate,
-            gateway_port=self.gateway_port,
-            extra=extra,
         )
-        (self.folder / "mosquitto.conf").write_text(text)
+
+
+def _lay_out(files: Path, authority: Path) -> None:
+    files.mkdir(mode=0o700, exist_ok=True)
+    ours = Authority.read(authority)
+    lay_out(files, ours, revoked={}, shut_out=(), now=datetime.now(UTC))
 
 
 def _hash_passwords(file: Path, passwords: Mapping[str, str]) -> None:

@@ -1,14 +1,12 @@
 """Writes the broker's password file: the boxes that joined, and the gateway's own sessions."""
 
 import base64
-import errno
 import hashlib
 import os
 import secrets
-import signal
 from collections.abc import Iterable
-from pathlib import Path
 
+from gateway.edges.broker_files import reload
 from gateway.settings import Settings
 
 OWN = ("gateway-urgent", "gateway-bulk", "gateway-config")
@@ -46,12 +44,4 @@ def write_password_file(settings: Settings, boxes: Iterable[tuple[str, str]]) ->
         os.fsync(file.fileno())
     fresh.replace(path)
     if settings.broker_pid_file is not None:
-        _reload(settings.broker_pid_file)
-
-
-def _reload(pid_file: Path) -> None:
-    """Signal the broker, and never a process that has its old number by now."""
-    pid = int(pid_file.read_text())
-    if b"mosquitto" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-        raise ProcessLookupError(errno.ESRCH, "the broker does not run")
-    os.kill(pid, signal.SIGHUP)
+        reload(settings.broker_pid_file)

@@ -16,7 +16,7 @@ that nobody is here, instead of collecting what it may drop without a word."""
 
 RECEIVE_MAXIMUM = 400
 """Two transactions' messages: the next are read while one is stored. The broker's
-max_inflight_messages (deploy/mosquitto.conf) must be as high."""
+max_inflight_messages (gateway/edges/mosquitto.conf) must be as high."""
 
 KEEPALIVE = 20
 """Seconds; the broker takes us for dead after one and a half times that without a word."""

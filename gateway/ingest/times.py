@@ -17,7 +17,7 @@ AHEAD = 5 * 60 * 1_000
 
 BEHIND = 7 * 86_400 * 1_000
 """Milliseconds between a sending and its receipt that a broker may account for: it forgets a
-session, and what waits in it, after seven days (deploy/mosquitto.conf)."""
+session, and what waits in it, after seven days (gateway/edges/mosquitto.conf)."""
 
 STEP = 2_000
 """Milliseconds that wall time and uptime may drift apart in one boot before the wall clock counts
