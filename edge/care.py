@@ -21,6 +21,7 @@ GATHER = 30.0
 MEMORY = 2_000_000
 """Bytes of frames held for each lane while the disk takes nothing: some 6 000 frames."""
 
+_NO_NEWS = ("at", "lately")  # these change all the time
 _STATUS_EVERY = 300.0  # seconds between two words of an agent that has nothing new to say
 _FORGET_EVERY = 600.0
 _CHECK_AFTER = 60.0  # seconds after the start: a box that starts has better things to do
@@ -79,7 +80,7 @@ class StatusFile:
 
     def write(self, said: Mapping[str, Any], uptime: float) -> None:
         """When there is news or the last word is old; it is for people to look at."""
-        text = json.dumps({name: value for name, value in said.items() if name != "at"})
+        text = json.dumps({name: value for name, value in said.items() if name not in _NO_NEWS})
         if text == self._before and uptime < self._due:
             return
         with suppress(OSError):

@@ -157,9 +157,12 @@ def read_status(home: Path) -> Status:
     )
 
 
-def peek(path: Path) -> Depths:
-    """Depth and oldest frame of each lane, from another process. Raises sqlite3.Error."""
-    with closing(connect_reading(path)) as connection:
+def peek(path: Path, *, alone: bool = False) -> Depths:
+    """Depth and oldest frame of each lane, from another process. Raises sqlite3.Error.
+
+    `alone`: no agent runs, and the card may take no writes.
+    """
+    with closing(connect_reading(path, alone=alone)) as connection:
         if not _is_begun(connection):
             return dict.fromkeys(LANES, (0, None))
         return {lane: _peek(connection, lane) for lane in LANES}

@@ -9,11 +9,6 @@ from typing import Any, cast
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
-from bleak.exc import (
-    BleakBluetoothNotAvailableError,
-    BleakBluetoothNotAvailableReason,
-    BleakDBusError,
-)
 from bleak_retry_connector import close_stale_connections_by_address
 
 from adapters.frame import LANES, Frame, Lane
@@ -21,6 +16,7 @@ from edge.bluez.air import Air, frame
 from edge.bluez.daemon import Loss, watch
 from edge.clock import Clock
 from edge.event import Say, say_nothing
+from edge.hearing.anew import Anew
 from edge.hearing.echo import Echo
 from edge.hearing.ladder import Trouble
 from edge.hearing.mode import TRIAL, Probe, Verdict, patterns
@@ -32,7 +28,7 @@ from edge.radio import Reader as State
 from edge.told.config import Config
 from edge.told.discovery import LONGEST, Sighting, Window
 from edge.visiting.connection import STEP, Records, VisitFailed
-from edge.visiting.link import FAULTS, Link, link
+from edge.visiting.link import FAULTS, Link, link, why_unwell
 from edge.visiting.visitor import Visitor
 
 FIRST = 20.0
@@ -44,7 +40,6 @@ LOOKING = 30.0
 LONGEST_PAUSE = 300.0
 """Seconds between two new scans at most, while each of them hears nothing."""
 
-_AWAY = ("ServiceUnknown", "NameHasNoOwner")
 _log = logging.getLogger(__name__)
 
 
@@ -101,6 +96,7 @@ class Reader:
         self._failures = 0
         self._fresh = True
         self._stirred = asyncio.Event()
+        self._anew = Anew()
         self._heard = asyncio.Event()
         self._watchdog = Watchdog(clock=clock, notes=records, say=say, adapter=adapter)
         self._visitor = Visitor(
@@ -121,6 +117,10 @@ class Reader:
         """How many of the placed devices have been heard since the start."""
         return len(self._devices)
 
+    def heard_lately(self, seconds: float) -> int:
+        """How many of the placed devices have been heard within so many seconds."""
+        return self._quiet.rhythm.heard_since(self._now() - seconds)
+
     async def discover(self, seconds: float) -> list[Sighting]:
         """What is in the air from now on for so long (`LONGEST` at most), the strongest first.
 
@@ -136,6 +136,12 @@ class Reader:
             self._unsettled |= before == "passive"
             self._stirred.set()
         return window.sightings()
+
+    async def rescan(self, seconds: float) -> float | None:
+        """Begin a new scan; after how many seconds it heard something, None where it did not."""
+        self._say("radio.rescanned", asked=True)
+        self._stirred.set()
+        return await self._anew.heard(seconds)
 
     def _doubt_passive(self) -> None:
         self._unsettled |= self.mode == "passive"
@@ -157,6 +163,8 @@ class Reader:
         while True:
             if self._unsettled:
                 await self._settle()
+            if self._anew.begin():
+                self._scanner = None
             scanner = self._scanner = self._scanner or self._new_scanner(self.mode)
             trouble = await self._listen(scanner)
             if trouble is None:
@@ -165,7 +173,7 @@ class Reader:
             if await self._watchdog.climb(trouble) != "rescan":
                 self._scanner = None
             if self._failures:
-                await asyncio.sleep(min(2.0 ** (self._failures - 1), LONGEST_PAUSE))
+                await self._anew.rest(min(2.0 ** (self._failures - 1), LONGEST_PAUSE))
 
     async def _settle(self) -> None:
         """Active or passive: chosen by trying both where BlueZ offers both."""
@@ -213,13 +221,13 @@ class Reader:
         except FAULTS as fault:
             _log.warning("the scan did not start: %s", fault or type(fault).__name__)
             self._failures = min(self._failures + 1, 10)
-            return _why(fault)
+            return why_unwell(fault)
         finally:
             await self._stop(scanner)
 
     async def _until_trouble(self, patience: float) -> Trouble | None:
         started = self._now()
-        while self._loss is None and not self._unsettled:
+        while self._loss is None and not self._unsettled and not self._anew.is_due:
             if (last := self._heard_at) is not None:
                 self._say_hearing()
             until = started + patience if last is None else last + self._silence
@@ -291,6 +299,7 @@ class Reader:
         if self._heard_at is None:
             self._stirred.set()
         self._heard_at = self._now()
+        self._anew.hear()
         self._tell("hearing")
         for window in self._windows:
             window.hear(properties)
@@ -382,16 +391,3 @@ class Reader:
 
 def _listened_for(config: Config) -> object:
     return config.devices.keys(), config.calls
-
-
-def _why(fault: Exception) -> Trouble:
-    """What a scan that did not start tells of the trouble."""
-    if isinstance(fault, BleakBluetoothNotAvailableError):
-        off = fault.reason is BleakBluetoothNotAvailableReason.POWERED_OFF
-        return "powered_off" if off else "no_adapter"
-    if isinstance(fault, BleakDBusError):
-        if fault.dbus_error.endswith(_AWAY):
-            return "daemon_gone"
-        if fault.dbus_error == "org.bluez.Error.NotReady":
-            return "powered_off"
-    return "refused"

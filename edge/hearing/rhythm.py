@@ -45,6 +45,10 @@ class Rhythm:
     def __len__(self) -> int:
         return len(self._heard)
 
+    def heard_since(self, then: float) -> int:
+        """How many were heard at that time or later."""
+        return sum(heard.at >= then for heard in self._heard.values())
+
     def hear(self, address: str, now: float) -> None:
         """A device was heard; on the hot path, so it only looks when ten seconds have passed."""
         heard = self._heard.get(address)

@@ -23,7 +23,8 @@ class Heartbeat:
 
     `mode` is how the radio listens, `room_days` for how many days more the spool has room,
     `path` the way to the gateway that is in use (2: the second), `trouble` what keeps the box
-    from its duty, in one word. The last will is written at connecting, so the time in it is that
+    from its duty, in one word, `refused` why the newest configuration is not followed. The last
+    will is written at connecting, so the time in it is that
     of the connection's start.
     """
 
@@ -37,6 +38,7 @@ class Heartbeat:
     room_days: float | None = None
     path: Literal[1, 2] = 1
     trouble: str | None = None
+    refused: str | None = None
     started: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Heartbeat:
             "room_days": self.room_days,
             "path": self.path,
             "trouble": self.trouble,
+            "refused": self.refused,
         }
         return json.dumps(said, separators=(",", ":")).encode()
 

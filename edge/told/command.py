@@ -4,20 +4,21 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 from edge.clock import Clock
+from edge.told.deeds import Deed, Done, Undone
 from edge.told.discovery import Sighting
 
 FORMAT = 1
 """The version of a command and of its answer (topics `command` and `reply`)."""
 MOST = 50
 """Devices in an answer, the strongest: who asks has the one that is meant in the hand."""
-SHORTEST, LONGEST = 10, 120
-"""Seconds that a discovery may last."""
+GRACE = 5.0
+"""Seconds that a deed may take beyond those that it was given."""
 MOST_EACH = 8
 """Companies and services told of each device."""
 REMEMBERED = 64
@@ -25,8 +26,6 @@ REMEMBERED = 64
 
 _LARGEST = 1_024  # bytes of a command
 _log = logging.getLogger(__name__)
-
-Discover = Callable[[float], Awaitable[Sequence[Sighting]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +43,25 @@ class BadCommand(ValueError):
 
 
 class Commands:
-    """Does one command at a time and answers each once, with what was found or an error word.
+    """Does one command at a time and answers each once, with what came of it or an error word.
 
-    unknown_command, bad_command (seconds out of bounds), busy, no_radio (`discover` is None). What
-    comes too late or again is not done. `reply` is given the answer and sends it when it can.
+    unknown_command, bad_command (seconds out of bounds), busy, what the deed itself says, too_late
+    (it did not end in its time), failed. What comes too late or again is not done. `reply` is given
+    the answer and sends it when it can. `done`: what was done before this agent began, and is to
+    be answered; the gateway asks on until it is.
     """
 
     def __init__(
-        self, clock: Clock, discover: Discover | None, reply: Callable[[bytes], None]
+        self,
+        clock: Clock,
+        deeds: Mapping[str, Deed],
+        reply: Callable[[bytes], None],
+        done: tuple[str, Done] | None = None,
     ) -> None:
         self._clock = clock
-        self._discover = discover
+        self._deeds = deeds
         self._reply = reply
+        self._done = done
         self._seen = deque[str](maxlen=REMEMBERED)
         self._doing: Command | None = None
         self._begun = asyncio.Event()
@@ -67,6 +73,9 @@ class Commands:
         except BadCommand as bad:
             _log.warning("a command that is none: %s", bad)
             return
+        if self._done is not None and self._done[0] == command.id:
+            self._reply(answer(*self._done))
+            return
         if command.id in self._seen or self._is_late(command):
             return
         self._seen.append(command.id)
@@ -74,6 +83,7 @@ class Commands:
             _log.warning("the command %s is refused: %s", command.id, error)
             self._reply(answer(command.id, error=error))
             return
+        _log.info("asked to %s for %s seconds", command.do, command.seconds)
         self._doing = command
         self._begun.set()
 
@@ -82,25 +92,42 @@ class Commands:
         while True:
             await self._begun.wait()
             self._begun.clear()
-            command, discover = self._doing, self._discover
-            if command is not None and discover is not None:
-                try:
-                    found = await discover(cast("float", command.seconds))
-                finally:
-                    self._doing = None
-                self._reply(answer(command.id, found=found))
+            if (command := self._doing) is None:
+                continue
+            try:
+                said = await self._answer(command)
+            finally:
+                self._doing = None
+            if said is not None:
+                self._reply(said)
+
+    async def _answer(self, command: Command) -> bytes | None:
+        """None where the next agent will answer."""
+        seconds = cast("float", command.seconds)
+        try:
+            async with asyncio.timeout(seconds + GRACE):
+                done = await self._deeds[command.do].do(command.id, seconds)
+        except TimeoutError:
+            return answer(command.id, error="too_late")
+        except Undone as undone:
+            return answer(command.id, error=str(undone))
+        except Exception:  # noqa: BLE001 - whatever it is, the box goes on and says so
+            _log.exception("the command %s failed", command.do)
+            return answer(command.id, error="failed")
+        return None if done is None else answer(command.id, done)
 
     def _is_late(self, command: Command) -> bool:
         """By a clock that is right; else the broker alone forgets what is too old."""
         return self._clock.synchronised() and self._clock.now_ms() > command.until
 
     def _refusal(self, command: Command) -> str | None:
-        if command.do != "discover":
+        deed = self._deeds.get(command.do)
+        if deed is None:
             return "unknown_command"
-        if not _is_sane(command.seconds):
+        if not _is_sane(command.seconds, deed):
             return "bad_command"
-        if self._discover is None:
-            return "no_radio"
+        if deed.without:
+            return deed.without
         return "busy" if self._doing is not None else None
 
 
@@ -118,11 +145,14 @@ def read_command(payload: bytes) -> Command:
         raise BadCommand(type(bad).__name__) from bad
 
 
-def answer(command: str, *, error: str | None = None, found: Sequence[Sighting] = ()) -> bytes:
+def answer(command: str, done: Done | None = None, *, error: str | None = None) -> bytes:
     """The answer to a command; no names: they are people's as often as makers'."""
-    told = None if error else [_told(one) for one in found[:MOST]]
-    said = {"format": FORMAT, "id": command, "error": error, "found": told}
-    return json.dumps(said, separators=(",", ":")).encode()
+    told = Done() if done is None or error else done
+    found = None if told.found is None else [_told(one) for one in told.found[:MOST]]
+    said: dict[str, object] = {"format": FORMAT, "id": command, "error": error, "found": found}
+    said |= {"did": told.did} if told.did is not None else {}
+    said |= {"log": told.log} if told.log is not None else {}
+    return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
 def _told(one: Sighting) -> dict[str, object]:
@@ -136,10 +166,10 @@ def _told(one: Sighting) -> dict[str, object]:
     }
 
 
-def _is_sane(seconds: object) -> bool:
+def _is_sane(seconds: object, deed: Deed) -> bool:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return False
-    return SHORTEST <= seconds <= LONGEST  # nothing that is not finite, and of any length
+    return deed.least <= seconds <= deed.most  # nothing that is not finite, and of any length
 
 
 def _whole(said: object) -> int:

@@ -23,6 +23,8 @@ _ADDRESS = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 _UUID = re.compile(r"[0-9a-f]{4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 _DAY = 86_400
+_LARGEST = 65_536  # bytes: the broker carries no more
+_MOST_SAID = 200  # letters of a reason: the gateway keeps no more
 ZONE = "Europe/Copenhagen"
 """The zone of a home of which the gateway says none."""
 RACP = "2a52"
@@ -37,7 +39,10 @@ _FORMS: tuple[ClockForm, ...] = ("current_time", "date_time")
 
 
 class BadConfig(ValueError):
-    """Not a configuration. The last good one is followed on; the text says where it is wrong."""
+    """Not a configuration. The last good one is followed on; the text says where it is wrong.
+
+    It begins with the place, as `config.devices[2].lane: `, and holds nothing of what stands there.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +184,10 @@ class Config:
 
 
 class ConfigFile:
-    """The configuration that is followed; a bad one changes nothing but `refused`."""
+    """The configuration that is followed; a bad one changes nothing but `refused`.
+
+    An empty message is none: somebody took back what the broker had kept.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -188,10 +196,12 @@ class ConfigFile:
 
     def take(self, payload: bytes) -> Config | None:
         """Follow what the gateway sent; None, with the reason in `refused`, when it is bad."""
+        if not payload:
+            return None
         try:
             config = read_config(payload)
         except BadConfig as bad:
-            self.refused = str(bad)
+            self.refused = str(bad)[:_MOST_SAID]
             _log.warning(
                 "a configuration was refused, version %d stays: %s", self.current.version, bad
             )
@@ -220,14 +230,22 @@ class ConfigFile:
 
 def read_config(payload: bytes) -> Config:
     """Raises BadConfig with the place in the text. Fields that it does not name are left alone."""
+    if len(payload) > _LARGEST:
+        raise BadConfig(f"config: larger than {_LARGEST} bytes")
     try:
         said = json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise BadConfig(f"not JSON: {error}") from error
+        raise BadConfig(f"config: not JSON: {_where(error)}") from error
     try:
         return _config(Fields(said, "config"))
     except BadFields as bad:
         raise BadConfig(str(bad)) from bad
+
+
+def _where(error: Exception) -> str:
+    """The place alone: what stands there may be anything."""
+    known = isinstance(error, json.JSONDecodeError)
+    return f"line {error.lineno}, column {error.colno}" if known else type(error).__name__
 
 
 def _config(top: Fields) -> Config:

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Literal
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
 from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
     BleakDBusError,
     BleakError,
     BleakGATTProtocolError,
@@ -22,6 +25,7 @@ from edge.visiting.connection import KeysRefused, VisitFailed
 FAULTS = (BleakError, OSError, EOFError, TimeoutError, AttributeError, KeyError)
 """What bleak and D-Bus raise when the daemon or the adapter goes away in the middle."""
 
+_AWAY = ("ServiceUnknown", "NameHasNoOwner")
 _BLUEZ = "org.bluez"
 _DEVICE = "org.bluez.Device1"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -139,3 +143,16 @@ def _is_about_keys(fault: Exception) -> bool:
     if isinstance(fault, BleakGATTProtocolError):
         return fault.code in _NO_KEYS
     return isinstance(fault, BleakDBusError) and "Not paired" in str(fault)
+
+
+def why_unwell(fault: Exception) -> Literal["refused", "daemon_gone", "no_adapter", "powered_off"]:
+    """What a scan that did not start tells of the radio."""
+    if isinstance(fault, BleakBluetoothNotAvailableError):
+        off = fault.reason is BleakBluetoothNotAvailableReason.POWERED_OFF
+        return "powered_off" if off else "no_adapter"
+    if isinstance(fault, BleakDBusError):
+        if fault.dbus_error.endswith(_AWAY):
+            return "daemon_gone"
+        if fault.dbus_error == "org.bluez.Error.NotReady":
+            return "powered_off"
+    return "refused"

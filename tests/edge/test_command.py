@@ -3,7 +3,7 @@
 import asyncio
 import json
 import queue
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from edge.clock import clock_from
 from edge.keeping.spool import Spool
 from edge.sending.uplink import Uplink
 from edge.told.command import MOST, REMEMBERED, Commands, answer
+from edge.told.deeds import Done, of_radio
 from edge.told.discovery import Sighting
 from gateway.ingest.commands import read_reply
 from tests.conftest import GATEWAY_PASSWORD
@@ -46,7 +47,7 @@ class Asked:
         self.seconds: list[float] = []
         self.replies: list[dict[str, Any]] = []
         self.ends = asyncio.Event()
-        self.commands = Commands(clock, self._discover if radio else None, self._reply)
+        self.commands = Commands(clock, of_radio(self if radio else None), self._reply)
 
     async def answers(self, number: int) -> list[dict[str, Any]]:
         async with asyncio.timeout(5):
@@ -54,7 +55,12 @@ class Asked:
                 await asyncio.sleep(0.01)
         return self.replies
 
-    async def _discover(self, seconds: float) -> Sequence[Sighting]:
+    async def rescan(self, seconds: float) -> float | None:
+        self.seconds.append(seconds)
+        await self.ends.wait()
+        return 2.04 if seconds > 10 else None
+
+    async def discover(self, seconds: float) -> list[Sighting]:
         self.seconds.append(seconds)
         await self.ends.wait()
         return [SEEN] * (MOST + 1)
@@ -174,6 +180,22 @@ async def test_what_comes_too_late_is_not_done_where_the_box_knows_the_time(
     assert len(box.replies) == done
 
 
+async def test_a_new_scan_is_answered_with_whether_it_hears(clock: HandClock) -> None:
+    async with asked(clock) as box:
+        box.ends.set()
+        box.commands.take(command(clock, do="rescan", seconds=30))
+        await box.answers(1)
+        box.commands.take(command(clock, do="rescan", seconds=10))
+        replies = await box.answers(2)
+
+    assert [one["did"] for one in replies] == [
+        {"heard": True, "after_seconds": 2.0},
+        {"heard": False},
+    ]
+    assert "found" in replies[0]
+    assert box.seconds == [30, 10]
+
+
 async def test_a_box_without_a_radio_says_so(clock: HandClock) -> None:
     async with asked(clock, radio=False) as box:
         box.commands.take(command(clock))
@@ -185,7 +207,7 @@ def test_an_answer_is_small_enough_for_the_gateway_however_much_is_in_the_air() 
     services = tuple(f"0000{number:04x}-0000-1000-8000-00805f9b34fb" for number in range(99))
     one = Sighting(address=NEIGHBOUR, rssi=-60, name="", services=services, companies=(9,) * 99)
 
-    said = read_reply(answer(str(uuid4()), found=[one] * 99))
+    said = read_reply(answer(str(uuid4()), Done(found=[one] * 99)))
 
     assert said.found is not None
     assert len(said.found) == MOST
@@ -207,8 +229,12 @@ async def test_the_air_is_told_over_the_line_though_it_breaks_meanwhile_and_noth
     reader.follow(config(device(MOTION)))
     taken: list[bytes] = []
 
-    async def discover(seconds: float) -> Sequence[Sighting]:
-        return await reader.discover(seconds / 10)
+    class Hasty:
+        async def discover(self, seconds: float) -> list[Sighting]:
+            return await reader.discover(seconds / 10)
+
+        async def rescan(self, seconds: float) -> float | None:
+            return await reader.rescan(seconds / 10)
 
     def commanded(said: bytes) -> None:
         taken.append(said)
@@ -219,7 +245,7 @@ async def test_the_air_is_told_over_the_line_though_it_breaks_meanwhile_and_noth
         async with Cable(broker.port) as cable, running(reader.run()):
             with Spool(tmp_path / "spool", clock) as spool:
                 uplink = Uplink(spool, by(cable), clock, on_command=commanded)
-                commands = Commands(clock, discover, uplink.reply)
+                commands = Commands(clock, of_radio(Hasty()), uplink.reply)
                 async with sending(uplink), running(commands.run()):
                     said = command(clock)
                     await asyncio.to_thread(gateway.publish, COMMAND, said)

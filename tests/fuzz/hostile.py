@@ -207,6 +207,45 @@ receipts = st.one_of(
 commands = st.one_of(
     noise, bent(_COMMAND), st.builds(_timed, st.sampled_from(["seconds", "until"]), _NUMBERS)
 )
+_WORDS = ("discover", "rescan", "identify", "send_log", "restart", "update", "/bin/sh", "")
+_DID: Any = {"heard": True, "after_seconds": 2.5, "lamp": "act", "away_seconds": 9}
+_SIGHTING: Any = {
+    "address": BUTTON,
+    "address_type": "random",
+    "rssi": -60,
+    "companies": [76],
+    "services": ["fcd2"],
+    "times": 3,
+}
+_REPLY: Any = {
+    "format": 1,
+    "id": _STREAM,
+    "error": None,
+    "found": [_SIGHTING],
+    "did": _DID,
+    "log": "WARNING edge: x\nINFO edge: y",
+}
+
+
+def _asked(word: str, seconds: float) -> bytes:
+    return json.dumps(_COMMAND | {"do": word, "seconds": seconds}).encode()
+
+
+def _answered(name: str, value: object) -> bytes:
+    return json.dumps(_REPLY | {"did": {name: value}}).encode()
+
+
+def _logged(log: str) -> bytes:
+    return json.dumps(_REPLY | {"log": log}, ensure_ascii=False).encode(errors="replace")
+
+
+commands = st.one_of(commands, st.builds(_asked, st.sampled_from(_WORDS), _NUMBERS | st.just(20)))
+replies = st.one_of(
+    noise,
+    bent(_REPLY),
+    st.builds(_answered, st.text(max_size=50), _NUMBERS | st.text(max_size=50)),
+    st.builds(_logged, st.text()),
+)
 configs = st.one_of(
     noise,
     bent(

@@ -25,6 +25,7 @@ from edge.keeping.ranges import Ranges
 from edge.sending.receipt import BadReceipt, read_receipt
 from edge.told.command import Commands
 from edge.told.config import BadConfig, read_config
+from edge.told.deeds import Deed, of_radio
 from gateway.ingest import packets, wire
 from gateway.ingest.batches import (
     HIGHEST_SEQUENCE,
@@ -35,6 +36,7 @@ from gateway.ingest.batches import (
     kept_bytes,
     read_batch,
 )
+from gateway.ingest.commands import read_reply
 from gateway.ingest.contact import read_state
 from gateway.ingest.refusal import halves
 from gateway.store.register import lines, table
@@ -159,9 +161,31 @@ def receipt(payload: bytes) -> None:
 def command(payload: bytes) -> None:
     """A command is taken, answered once with a word why not, or left alone."""
     answers = list[bytes]()
-    Commands(HandClock(), None, answers.append).take(payload)
+    deeds = {**of_radio(None), "identify": Deed(least=5, most=120, do=_never)}
+    Commands(HandClock(), deeds, answers.append).take(payload)
     assert len(answers) <= 1
     assert all(json.loads(said)["error"] for said in answers)
+
+
+async def _never(_: str, __: float) -> None:
+    raise AssertionError("nothing runs here")
+
+
+def reply(payload: bytes) -> None:
+    """An answer of a box is read, and can be kept and shown; or it is none, with no word why."""
+    said, why = None, ""
+    try:
+        said = read_reply(payload).answer()
+    except ValueError as bad:
+        why = str(bad)
+    assert not why
+    if said is None:
+        return
+    for kept in (said.found, said.did):
+        assert kept is None or json.loads(kept) is not None
+        assert kept is None or "NaN" not in kept
+    assert said.log is None or len(said.log) <= 32_768
+    assert said.log is None or all(one.isprintable() or one == "\n" for one in said.log)
 
 
 def config(payload: bytes) -> None:
@@ -281,6 +305,7 @@ def _every() -> Mapping[str, Target]:
         Target("state", hostile.states, state),
         Target("receipt", hostile.receipts, receipt),
         Target("command", hostile.commands, command),
+        Target("reply", hostile.replies, reply),
         Target("config", hostile.configs, config),
         Target("register", _FILES, register),
     ]
