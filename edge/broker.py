@@ -1,6 +1,7 @@
 """Where the broker is, and who this box is there."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 @dataclass(frozen=True, kw_only=True)
 class Link:
     """Where the broker is and who this box is there. `ca` is PEM text; None: the system's own.
+
+    `own` is the file with the key and the certificate that the box shows, read at each connection.
 
     `interface`: the network interface that the connection is bound to; empty: the system's choice.
     Linux lets every user bind to one since 5.7 (SO_BINDTODEVICE, socket(7)); it needs a route of
@@ -23,6 +26,7 @@ class Link:
     ca: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    own: Path | None = None
     interface: str = ""
 
     @classmethod
@@ -34,6 +38,7 @@ class Link:
         ca: str | None = None,
         username: str | None = None,
         password: str | None = None,
+        own: Path | None = None,
         interface: str = "",
     ) -> Self:
         """A link to `mqtt://host:port` or `mqtts://host:port`; ValueError for anything else."""
@@ -48,6 +53,7 @@ class Link:
             ca=ca,
             username=username,
             password=password,
+            own=own,
             interface=interface,
         )
 

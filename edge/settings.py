@@ -32,7 +32,9 @@ class Settings:
     home: Annotated[Path, "folder of spool, identity and config"] = Path("/var/lib/trygport")
     clock: Annotated[str, "wall, offset:SECONDS or driven:PATH"] = "wall"
     synchronised: Annotated[Synchronised, "auto (ask the kernel), yes or no"] = "auto"
-    production: Annotated[bool, "yes refuses every clock but wall"] = True
+    production: Annotated[
+        bool, "yes refuses every clock but wall, and a broker in clear on another machine"
+    ] = True
     broker: Annotated[str, "mqtt:// or mqtts://HOST:PORT in place of the joined one"] = ""
     broker_ca: Annotated[str, "PEM file of the broker's authority in place of the joined one"] = ""
     id: Annotated[str, "the box's id in place of the joined one"] = ""

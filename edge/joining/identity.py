@@ -14,9 +14,21 @@ from edge.settings import ID, BadSetting, Settings
 FILE = "identity.json"
 """The file's name in the box's home folder."""
 
-_BROKER = re.compile(r"mqtts?://\S{1,300}")
-_TEXT = re.compile(r"[^\x00-\x1f]{1,300}")
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[\s\S]{1,20000}")
+OWN = "box.pem"
+"""The file with the box's key, its certificate and that one's issuer, in one: they go together."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Where a broker may be spoken to in clear: nobody listens on the way."""
+
+BROKER = re.compile(r"mqtts?://\S{1,300}")
+CERTIFICATE = re.compile(
+    r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]{1,8000}-----END CERTIFICATE-----\s*"
+)
+CERTIFICATES = re.compile(rf"({CERTIFICATE.pattern}){{1,5}}")
+
+_TEXT = re.compile(r"[^\x00-\x1f]{0,300}")
+_ADDRESS = re.compile(r"\S{0,300}")
+_LATEST = 1 << 40
 
 
 class NotJoined(Exception):
@@ -29,17 +41,27 @@ class BadIdentity(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The answer to joining. `edge` is the box's id in topics, `ca` PEM text or None."""
+    """The answer to joining. `edge` is the box's id in topics, `ca` the authority as PEM or None.
+
+    `address` is HOST:PORT of the gateway's HTTPS for boxes, where the certificate is renewed from
+    `renew` on; it ends at `expires` (seconds since 1970). `own` is the file that holds it with its
+    key. A broker for tests knows a password instead.
+    """
 
     edge: str
     broker: str
     ca: str | None
-    username: str
-    password: str = field(repr=False)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    address: str = ""
+    renew: int = 0
+    expires: int = 0
+    own: Path | None = None
 
     def write(self, home: Path) -> None:
         """Keep it in the home folder, whole or not at all. Raises OSError."""
-        write_atomically(home / FILE, json.dumps(asdict(self), indent=1).encode())
+        kept = {name: value for name, value in asdict(self).items() if name != "own"}
+        write_atomically(home / FILE, json.dumps(kept, indent=1).encode())
 
     def link(self) -> Link:
         """Raises BadIdentity when the broker's address is not one."""
@@ -48,23 +70,27 @@ class Identity:
                 self.broker,
                 edge=self.edge,
                 ca=self.ca,
-                username=self.username,
-                password=self.password,
+                username=self.username or None,
+                password=self.password or None,
+                own=self.own,
             )
         except ValueError as bad:
             raise BadIdentity(str(bad)) from bad
 
 
 def read_identity(said: bytes) -> Identity:
-    """From the gateway's answer or from the file. Raises BadIdentity."""
+    """From the file. Raises BadIdentity."""
     try:
         fields = Fields(json.loads(said), "identity")
         identity = Identity(
             edge=fields.text("edge", ID),
-            broker=fields.text("broker", _BROKER),
-            ca=fields.text("ca", _PEM) if "ca" in fields else None,
-            username=fields.text("username", _TEXT),
-            password=fields.text("password", _TEXT),
+            broker=fields.text("broker", BROKER),
+            ca=fields.text("ca", CERTIFICATES) if "ca" in fields else None,
+            username=fields.text("username", _TEXT) if "username" in fields else "",
+            password=fields.text("password", _TEXT) if "password" in fields else "",
+            address=fields.text("address", _ADDRESS) if "address" in fields else "",
+            renew=fields.whole("renew", 0, _LATEST, default=0),
+            expires=fields.whole("expires", 0, _LATEST, default=0),
         )
     except BadFields as bad:
         raise BadIdentity(str(bad)) from bad
@@ -72,6 +98,19 @@ def read_identity(said: bytes) -> Identity:
         raise BadIdentity(f"not JSON: {error}") from error
     identity.link()
     return identity
+
+
+def joined(home: Path) -> Identity:
+    """What joining left in the home folder. Raises NotJoined, BadIdentity, OSError."""
+    try:
+        identity = read_identity((home / FILE).read_bytes())
+    except FileNotFoundError:
+        raise NotJoined(f"no {FILE} in {home}") from None
+    if not identity.address:
+        return identity
+    if not (home / OWN).exists():
+        raise BadIdentity(f"{home / OWN} with its key is missing")
+    return replace(identity, own=home / OWN)
 
 
 def identity_of(settings: Settings) -> Identity:
@@ -88,12 +127,17 @@ def identity_of(settings: Settings) -> Identity:
     }
     given = {name: value for name, value in told.items() if value}
     try:
-        joined = read_identity((settings.home / FILE).read_bytes())
-    except FileNotFoundError:
+        found = replace(joined(settings.home), **given)
+    except NotJoined:
         if not {"edge", "broker", "password"} <= given.keys():
-            raise NotJoined(f"no {FILE} in {settings.home}") from None
-        return Identity(**({"ca": None} | given))  # pyright: ignore[reportArgumentType]
-    return replace(joined, **given)
+            raise
+        found = Identity(**({"ca": None} | given))  # pyright: ignore[reportArgumentType]
+    link = found.link()
+    if settings.production and not link.tls and link.host not in LOOPBACK:
+        raise BadSetting(
+            f"the broker {found.broker}: mqtts:// is needed, but on this machine itself"
+        )
+    return found
 
 
 def second_link(identity: Identity, settings: Settings) -> Link | None:

@@ -1,9 +1,11 @@
 """The earliest that it can be now, for a box that does not know the date."""
 
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
 
 from edge.clock import Clock
+from edge.keeping.disk import connect_reading, noted
 from edge.keeping.spool import Spool, SpoolFailed
 
 NOTE = "seen"
@@ -38,6 +40,13 @@ class Floor:
             self._written = self._proved
             with suppress(SpoolFailed, sqlite3.Error, OSError):
                 self._spool.remember(NOTE, str(int(self._proved)))
+
+
+def proved(spool: Path) -> float:
+    """Seconds since 1970 of what an agent has noted last; 0.0 where there is nothing yet."""
+    with suppress(sqlite3.Error, OSError), closing(connect_reading(spool)) as connection:
+        return _number(noted(connection, NOTE))
+    return 0.0
 
 
 def _number(text: str | None) -> float:

@@ -14,9 +14,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge import tls
 from edge.broker import Link
 from edge.keeping.run import PACKET_LIMIT
-from edge.sending import tls
 
 CONNECTING = 10.0
 """Seconds for a broker to take the connection and to answer CONNECT, each."""
@@ -104,7 +104,7 @@ class Line:
         client.will_set(link.topic("state"), will, qos=1, retain=True)
         try:
             if link.tls:
-                context = tls.context(link.ca, earliest=earliest)
+                context = tls.context(link.ca, earliest=earliest, own=link.own)
                 client.tls_set_context(context)  # pyright: ignore[reportUnknownMemberType]
             await asyncio.to_thread(
                 client.connect, link.host, link.port, keepalive=self.keepalive, clean_start=True
@@ -182,7 +182,8 @@ class Line:
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECTING
-        client.username_pw_set(self._link.username or self._link.edge, self._link.password)
+        if self._link.own is None:  # else its certificate says who it is
+            client.username_pw_set(self._link.username or self._link.edge, self._link.password)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message

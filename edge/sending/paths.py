@@ -82,6 +82,12 @@ class Paths:
         """Answer a command by a way that is open, or by the first when it opens."""
         next((way for way in self._ways if way.online.is_set()), self.first).reply(payload)
 
+    def follow(self, first: Link, second: Link | None) -> None:
+        """Connect anew by each way; whether there are two is settled at the start."""
+        for way, link in zip(self._ways, (first, second), strict=False):
+            if link is not None:
+                way.follow(link)
+
     def drop(self) -> None:
         """Cut the connections without a word; the last will speaks."""
         for way in self._ways:

@@ -89,6 +89,7 @@ class Uplink:
         self._senders: dict[Lane, Sender] = {lane: Sender(lane, paces[lane]) for lane in lanes}
         self._unacknowledged: dict[int, Sent] = {}
         self._line: Line | None = None
+        self._is_old = False
         self._state_due = 0.0
         spool.woken = self.wake
 
@@ -127,6 +128,11 @@ class Uplink:
         self._state_due = 0.0
         self.wake()
 
+    def follow(self, link: Link) -> None:
+        """Connect anew, in good order: the box has another certificate, or the broker moved."""
+        self._link, self._is_old = link, True
+        self.wake()
+
     def drop(self) -> None:
         """Cut the connection as a broken cable would; the broker speaks the last will."""
         if self._line is not None:
@@ -137,6 +143,7 @@ class Uplink:
         beat = self.heartbeat
         line = Line(self._link, keepalive=beat.keepalive, arrived=self._arrive, acked=self._puback)
         earliest = self._floor.earliest()
+        self._is_old = False
         await line.open(will=beat.message("lost"), earliest=earliest)
         if self._link.tls and earliest is None:
             self._floor.proved()
@@ -196,7 +203,7 @@ class Uplink:
     async def _serve(self, line: Line) -> None:
         """Send and take in until the line is lost or must be opened anew."""
         now = asyncio.get_running_loop().time
-        while line.keepalive == self.heartbeat.keepalive:
+        while line.keepalive == self.heartbeat.keepalive and not self._is_old:
             self._look()
             if not self._way.stays(self._path):
                 return
@@ -215,7 +222,7 @@ class Uplink:
             line.check()
             self._check_answers(now())
             await self._pause(self._next_wake(now()) - now())
-        _log.info("connecting again with a keepalive of %d s", self.heartbeat.keepalive)
+        _log.info("connecting again, with a keepalive of %d s", self.heartbeat.keepalive)
 
     def _send(self, line: Line, sender: Sender, now: float) -> None:
         while sent := sender.next(self.spool, now, octets=line.packet_limit - HEAD_ROOM):

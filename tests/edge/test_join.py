@@ -1,136 +1,123 @@
 """A box tells its secret to the gateway of its code and to nobody else."""
 
-import base64
 import json
-import ssl
 import stat
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.runtime.certificate import Certificate, certificate
+from edge.joining.answer import Busy, Refused, Unreachable, WrongGateway
 from edge.joining.aside import set_box_aside
-from edge.joining.identity import FILE, BadIdentity, NotJoined, identity_of, read_identity
-from edge.joining.join import (
-    TRIES,
-    BadCode,
-    Busy,
-    Refused,
-    Unreachable,
-    WrongGateway,
-    join,
-    read_code,
+from edge.joining.code import BadCode, read_code
+from edge.joining.identity import (
+    FILE,
+    OWN,
+    BadIdentity,
+    Identity,
+    NotJoined,
+    identity_of,
+    joined,
+    read_identity,
 )
+from edge.joining.join import KEY, TRIES, join
 from edge.keeping.disk import SPOOL, SpoolTaken
 from edge.keeping.spool import Spool
 from edge.settings import BadSetting, Settings
 from edge.told.config import CONFIG
+from gateway.edges import code as at_the_gateway
 from tests.edge.frames import HandClock, heard
+from tests.edge.joining import BROKER, EDGE, SECRET, serving
 
-EDGE = "2f3c7a52-4d7e-4c54-9d8b-4a5d6e3f2a10"
-SECRET = "hemmeligt-og-kun-en-gang"  # noqa: S105 - of this file's own gateway
-ANSWER = {
+GRANTED = {
+    "format": 2,
     "edge": EDGE,
-    "broker": "mqtts://broker.example:8883",
-    "ca": None,
-    "username": EDGE,
-    "password": "tilfældigt",
+    "broker": BROKER,
+    "authority": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "renew": 1,
+    "expires": 2,
 }
 
 
-@dataclass
-class JoinServer:
-    """Answers one way, and remembers what it was told."""
-
-    certificate: Certificate
-    status: int = 200
-    body: bytes = json.dumps(ANSWER).encode()
-    address: str = ""
-    busy: list[str | None] = field(default_factory=list[str | None])
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
-
-    def code(self, *, fingerprint: str | None = None, address: str | None = None) -> str:
-        parts = [
-            address or self.address,
-            fingerprint or self.certificate.fingerprint,
-            EDGE,
-            SECRET,
-        ]
-        packed = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-        return "trygport1." + packed.rstrip("=")
-
-
-@contextmanager
-def serving(folder: Path, **how: Any) -> Generator[JoinServer]:
-    made = JoinServer(certificate(folder / "certificate"), **how)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            made.told.append((self.path, json.loads(self.rfile.read(length))))
-            if made.busy:
-                self.send_response(429)
-                if (seconds := made.busy.pop(0)) is not None:
-                    self.send_header("Retry-After", seconds)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(made.status)
-            self.send_header("Content-Length", str(len(made.body)))
-            self.end_headers()
-            self.wfile.write(made.body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.certificate.cert, made.certificate.key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    made.address = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def test_a_code_gets_the_box_its_identity_in_a_file_that_only_it_can_read(tmp_path: Path) -> None:
+def test_a_code_gets_the_box_a_certificate_for_a_key_that_only_it_can_read(tmp_path: Path) -> None:
     home = tmp_path / "box"
 
     with serving(tmp_path) as gateway:
         identity = join(read_code(gateway.code()), home, version="0.1.0")
 
-    assert gateway.told == [("/edges/join", {"edge": EDGE, "secret": SECRET, "version": "0.1.0"})]
+    [(path, told)] = gateway.told
+    assert (path, told["secret"], told["version"]) == ("/edges/join", SECRET, "0.1.0")
     assert (identity.edge, identity.link().host, identity.link().tls) == (
         EDGE,
         "broker.example",
         True,
     )
-    assert stat.S_IMODE((home / FILE).stat().st_mode) == 0o600
-    assert identity_of(Settings(home=home)) == identity
-    assert "tilfældigt" not in repr(identity)
+    own = (home / OWN).read_bytes()
+    certificate = x509.load_pem_x509_certificate(own)
+    assert certificate.public_key() == load_pem_private_key(own, None).public_key()
+    assert {stat.S_IMODE((home / name).stat().st_mode) for name in (FILE, OWN)} == {0o600}
+    assert identity_of(Settings(home=home)) == identity == joined(home)
+    assert {path.name for path in home.iterdir()} == {FILE, OWN, f"{SPOOL}.lock"}
 
 
-def test_another_certificate_is_told_nothing(tmp_path: Path) -> None:
+def test_the_key_never_leaves_the_box(tmp_path: Path) -> None:
+    with serving(tmp_path) as gateway:
+        join(read_code(gateway.code()), tmp_path / "box", version="0")
+
+    assert "PRIVATE" not in json.dumps(gateway.told)
+
+
+def test_another_authority_is_told_nothing(tmp_path: Path) -> None:
     with serving(tmp_path) as impostor:
         code = read_code(impostor.code(fingerprint="0" * 64))
-        with pytest.raises(WrongGateway, match="0000"):
+        with pytest.raises(WrongGateway):
             join(code, tmp_path / "box", version="0")
 
     assert impostor.told == []
     assert not (tmp_path / "box" / FILE).exists()
+
+
+def test_who_shows_the_authority_without_being_of_it_is_told_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path / "ours") as ours, serving(tmp_path / "theirs") as impostor:
+        impostor.authority = ours.authority
+        with pytest.raises(WrongGateway):
+            join(read_code(impostor.code()), tmp_path / "box", version="0")
+
+    assert impostor.told == []
+
+
+def test_after_a_lost_answer_the_same_key_is_asked_for_again(tmp_path: Path) -> None:
+    home = tmp_path / "box"
+    with serving(tmp_path) as gateway:
+        gateway.body = b"the line breaks here"
+        with pytest.raises(Unreachable):
+            join(read_code(gateway.code()), home, version="0")
+        gateway.body = None
+
+        join(read_code(gateway.code()), home, version="0")
+
+    first, second = (
+        x509.load_pem_x509_csr(told["request"].encode()).public_key() for _, told in gateway.told
+    )
+    assert first == second
+    assert not (home / KEY).exists()
+
+
+def test_the_agent_never_imports_cryptography() -> None:
+    code = "import sys, edge.main; print('cryptography' in sys.modules)"
+
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
+    )
+
+    assert said.stdout == "False\n"
 
 
 def test_a_used_code_is_refused_in_the_gateways_own_words(tmp_path: Path) -> None:
@@ -168,7 +155,7 @@ def test_a_gateway_that_stays_busy_says_for_how_long(
 def joined_before(home: Path, edge: str) -> None:
     """A box that was `edge` and still has a frame, its configuration and a receipt to wait for."""
     home.mkdir()
-    read_identity(json.dumps(ANSWER | {"edge": edge}).encode()).write(home)
+    Identity(edge=edge, broker=BROKER, ca=None).write(home)
     (home / CONFIG).write_text("{}")
     with Spool(home / SPOOL, HandClock()) as spool:
         spool.append(heard(1), "urgent")
@@ -187,6 +174,27 @@ def test_what_was_kept_as_another_box_is_set_aside_and_said(tmp_path: Path) -> N
     assert not (home / CONFIG).exists()
     with Spool(aside[0], HandClock()) as kept:
         assert kept.depth("urgent") == 1
+
+
+@pytest.mark.parametrize(
+    ("broker", "is_fit"),
+    [
+        ("mqtt://127.0.0.1:1883", True),
+        ("mqtt://tryg.example", False),
+        ("mqtts://tryg.example", True),
+    ],
+)
+def test_production_sends_nothing_in_clear_over_a_network(
+    tmp_path: Path, broker: str, *, is_fit: bool
+) -> None:
+    told = Settings(home=tmp_path, broker=broker, id=EDGE, password=SECRET)
+
+    if is_fit:
+        assert identity_of(told).broker == broker
+    else:
+        with pytest.raises(BadSetting, match="mqtts:// is needed"):
+            identity_of(told)
+    assert identity_of(replace(told, production=False)).broker == broker
 
 
 def test_a_box_that_joins_again_as_itself_keeps_what_it_has(tmp_path: Path) -> None:
@@ -221,9 +229,10 @@ def test_a_box_that_runs_as_another_is_stopped_before_its_code_is_used_up(tmp_pa
         (502, b"bad gateway"),
         (200, b"<html>"),
         (200, b"{}"),
-        (200, json.dumps(ANSWER | {"edge": "another"}).encode()),
-        (200, json.dumps(ANSWER | {"broker": "http://x"}).encode()),
-        (200, json.dumps(ANSWER | {"password": "a\nb"}).encode()),
+        (200, json.dumps(GRANTED | {"broker": "http://x"}).encode()),
+        (200, json.dumps(GRANTED | {"edge": "a/#"}).encode()),
+        (200, json.dumps(GRANTED | {"certificate": "none"}).encode()),
+        (200, json.dumps(GRANTED | {"renew": 2**70}).encode()),
     ],
 )
 def test_an_answer_that_is_no_identity_leaves_the_box_as_it_was(
@@ -244,28 +253,54 @@ def test_nobody_at_the_address_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "trygport2.AAAA", "trygport1.", "trygport1.AAAA", "trygport1.W10", "trygport1.!!!!"],
+    ("text", "why"),
+    [
+        ("", "HOST:PORT"),
+        ("trygport1.AAAA", "older gateway"),
+        ("tryg.example/7K3M-9QXA", "HOST:PORT"),
+        ("tryg.example:99999/7K3M-9QXA", "HOST:PORT"),
+        ("tryg.example:8443/7K3M-9QXA", "32 letters"),
+        ("tryg.example:8443/" + "7K3M-" * 8, "wrong"),
+    ],
 )
-def test_what_is_no_code_is_refused(text: str) -> None:
-    with pytest.raises(BadCode):
+def test_what_is_no_code_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(BadCode, match=why):
         read_code(text)
 
 
-@given(st.text() | st.text(alphabet="ABCDefgh0123-_").map("trygport1.".__add__))
+@given(st.text() | st.text(alphabet="0123456789ABCDE-").map("tryg.example:8443/".__add__))
 def test_any_text_at_all_is_a_code_or_a_bad_one(text: str) -> None:
     with pytest.raises(BadCode):
         read_code(text)
 
 
-def test_a_code_survives_spaces_around_it_and_colons_in_its_fingerprint() -> None:
-    shown = ":".join(["AB"] * 32)
-    parts = json.dumps(["gateway.example:443", shown, EDGE, SECRET]).encode()
+secrets_ = st.text(alphabet=at_the_gateway.CROCKFORD, min_size=12, max_size=12)
 
-    code = read_code(f"  trygport1.{base64.urlsafe_b64encode(parts).decode()}\n")
 
-    assert (code.address, code.fingerprint) == ("gateway.example:443", "ab" * 32)
-    assert SECRET not in repr(code)
+@given(secret=secrets_, print_=st.binary(min_size=32, max_size=32), data=st.data())
+def test_what_the_gateway_prints_is_read_however_it_is_typed(
+    secret: str, print_: bytes, data: st.DataObject
+) -> None:
+    printed = at_the_gateway.make("tryg.example:8443", secret, print_.hex())
+    typed = printed.upper() if data.draw(st.booleans()) else printed.lower()
+    typed = typed.replace("-", data.draw(st.sampled_from(["", "-", " "]))).replace("0", "o")
+    typed = typed.replace("tryg.example:8443".replace("0", "o"), "tryg.example:8443")
+
+    read, known = read_code(f" {typed}\n"), at_the_gateway.parse(printed)
+
+    assert (read.address, read.secret) == (known.address, known.secret) == (read.address, secret)
+    assert "secret" not in repr(read)
+
+
+@given(place=st.integers(0, 31), other=st.sampled_from(at_the_gateway.CROCKFORD))
+def test_one_wrong_letter_is_told_before_anything_is_sent(place: int, other: str) -> None:
+    address, letters = at_the_gateway.make("a:1", SECRET, "5a" * 32).split("/")
+    body = letters.replace("-", "")
+    wrong = body[:place] + other + body[place + 1 :]
+    if wrong == body:
+        return
+    with pytest.raises(BadCode):
+        read_code(f"{address}/{wrong}")
 
 
 def test_without_joining_there_is_no_identity(tmp_path: Path) -> None:
@@ -274,15 +309,15 @@ def test_without_joining_there_is_no_identity(tmp_path: Path) -> None:
 
 
 def test_settings_stand_in_for_joining_and_override_it(tmp_path: Path) -> None:
-    given_ = Settings(home=tmp_path, broker="mqtt://b:1883", id="box-1", password=SECRET)
-    read_identity(json.dumps(ANSWER).encode()).write(tmp_path / "")
+    given_ = Settings(home=tmp_path, broker="mqtts://b:1883", id="box-1", password=SECRET)
+    Identity(edge=EDGE, broker=BROKER, ca=None, password=SECRET).write(tmp_path)
 
-    overridden = identity_of(Settings(home=tmp_path, broker="mqtt://elsewhere:1"))
+    overridden = identity_of(Settings(home=tmp_path, broker="mqtts://elsewhere:1"))
     alone = identity_of(
-        Settings(home=tmp_path / "nothing", broker="mqtt://b:1", id="x", password=SECRET)
+        Settings(home=tmp_path / "nothing", broker="mqtts://b:1", id="x", password=SECRET)
     )
 
-    assert (overridden.broker, overridden.password) == ("mqtt://elsewhere:1", "tilfældigt")
+    assert (overridden.broker, overridden.password) == ("mqtts://elsewhere:1", SECRET)
     assert (alone.edge, alone.username) == ("x", "x")
     assert identity_of(given_).edge == "box-1"
     with pytest.raises(BadSetting, match="EDGE_BROKER_CA"):

@@ -10,12 +10,15 @@ certificate which ended before that is expired whatever the clock shows.
 import math
 import ssl
 from datetime import UTC, datetime
+from pathlib import Path
 
 _IGNORE_TIMES = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name
 
 
-def context(ca: str | None, *, earliest: float | None) -> ssl.SSLContext:
+def context(ca: str | None, *, earliest: float | None, own: Path | None = None) -> ssl.SSLContext:
     """For a connection to the broker of the authority `ca` (PEM text; None: the system's own).
+
+    `own` is the file with this box's key and certificate, read now. Raises OSError, ssl.SSLError.
 
     `earliest`: None where the clock is synchronised, so that dates are checked as everywhere; else
     the seconds since 1970 that it is now at the least. Dates are left to it for a pinned authority
@@ -23,6 +26,8 @@ def context(ca: str | None, *, earliest: float | None) -> ssl.SSLContext:
     """
     made = ssl.create_default_context(cadata=ca)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
+    if own is not None:
+        made.load_cert_chain(own)
     if ca is not None:
         made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # form only; Python 3.13 asks for it
     if ca is None or earliest is None:
