@@ -1,5 +1,6 @@
 """Keeps the last lines that the agent has logged, in memory, to be sent when somebody asks."""
 
+import json
 import logging
 import re
 from collections import deque
@@ -7,7 +8,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 MOST = 24_000
-"""Bytes of lines that are kept and sent: the gateway takes no more."""
+"""Bytes of lines, as JSON, that are kept and sent: the gateway takes little more."""
 HIDDEN = "…"
 """Stands for what is nobody's to read: addresses that are not of this home, and secrets."""
 
@@ -28,7 +29,7 @@ class LastLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         at = datetime.fromtimestamp(record.created, UTC)
-        line = f"{at:%Y-%m-%d %H:%M:%S} {self.format(record)}"[:_LONGEST]
+        line = _printable(f"{at:%Y-%m-%d %H:%M:%S} {self.format(record)}"[:_LONGEST])
         self._lines.append(line)
         self._octets += _octets(line)
         while self._octets > MOST:
@@ -39,11 +40,7 @@ class LastLines(logging.Handler):
 
         `placed` are the addresses of this home's own devices; every other one is hidden.
         """
-        text = scrubbed("\n".join(self._lines), placed, secrets)
-        octets = text.encode(errors="replace")
-        if len(octets) <= MOST:
-            return text
-        return octets[-MOST:].decode(errors="ignore").partition("\n")[2]
+        return scrubbed("\n".join(self._lines), placed, secrets)
 
 
 def scrubbed(text: str, placed: Collection[str], secrets: Iterable[str] = ()) -> str:
@@ -59,5 +56,10 @@ def _written(address: str) -> str:
     return address.upper().replace("-", ":").replace("_", ":")
 
 
+def _printable(line: str) -> str:
+    return "".join(one if one.isprintable() or one == "\n" else " " for one in line)
+
+
 def _octets(line: str) -> int:
-    return len(line.encode(errors="replace")) + 1
+    """As a part of the answer's JSON text."""
+    return len(json.dumps(line, ensure_ascii=False).encode(errors="replace"))
