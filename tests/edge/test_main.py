@@ -1,7 +1,6 @@
 """The program itself: a press on the emulated button leaves as a batch; each end has its code."""
 
 import asyncio
-import base64
 import json
 import os
 import signal
@@ -24,6 +23,7 @@ from deploy.world.peripheral import Advertisement, Peripheral
 from edge.clock import boot_id, clock_from
 from edge.keeping.spool import Spool
 from edge.main import NO_GATEWAY, NOT_JOINED, OK, TAKEN, TROUBLE, USAGE
+from gateway.edges.code import make
 from tests.edge.frames import HandClock, heard
 from tests.edge.gateway import SOON, gateway
 
@@ -267,8 +267,7 @@ async def test_what_is_wrong_is_one_sentence_and_an_exit_code(
 
 
 async def test_joining_without_a_gateway_says_that_the_code_is_still_good(tmp_path: Path) -> None:
-    parts = json.dumps(["127.0.0.1:1", "00" * 32, BOX, "secret"]).encode()
-    code = "trygport1." + base64.urlsafe_b64encode(parts).decode()
+    code = make("127.0.0.1:1", "7K3M9QXA2BCD", "00" * 32)
 
     ended, _, complaint = await edge("join", code, home=tmp_path)
 
