@@ -43,10 +43,10 @@ from gateway.api.desk import Desk
 from gateway.api.door import Door
 from gateway.api.headers import Headers
 from gateway.api.linker import keep_linked
-from gateway.api.listen import bound
 from gateway.api.sizes import Sizes
 from gateway.clock import Clock
 from gateway.health import Health
+from gateway.listen import bound
 from gateway.reads.live import Live
 from gateway.settings import BadSetting, Settings
 from gateway.store.pool import connect
@@ -68,9 +68,9 @@ _ROUTERS = (
     homes.router,
     devices.router,
     placements.router,
+    edges_import.router,  # of a path that two fit, the first says which methods it has
     edges.router,
     edges_changes.router,
-    edges_import.router,
     box_events.router,
     commands.router,
     stream.router,

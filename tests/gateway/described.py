@@ -180,6 +180,9 @@ NOT_HAD: Mapping[str, str] = {
 
 SELDOM: Mapping[str, str] = {
     "GET /edges/{edge}/commands/{command}": "one's own of the last hour: test_commands",
+    "POST /edges/{edge}/code": "a box that has not joined and is not shut out: test_edges_api",
+    "POST /edges/{edge}/replace": "a box that is not shut out yet: test_edges_api",
+    "POST /edges/{edge}/move": "a box that is not shut out yet: test_edges_api",
     "GET /log": "of `citizen` and `person` one alone: test_audit_api",
     "PUT /placements/{public}/dose-plan": "a placement that lasts, in a dispenser: test_api_homes",
     "POST /placements/{public}/repair": "another citizen who can have it: test_register_repair",
