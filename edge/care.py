@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import os
+import socket
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -31,6 +33,15 @@ _log = logging.getLogger(__name__)
 def terms(spool_mb: float) -> Terms:
     """How a box keeps frames, in so many megabytes."""
     return Terms(limit=int(spool_mb * 1_000_000), gather=GATHER, memory=MEMORY)
+
+
+def notify(word: str) -> None:
+    """Tell systemd, if it is there: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to, suppress(OSError):
+        to.sendto(word.encode(), address.replace("@", "\0", 1))
 
 
 class Care:

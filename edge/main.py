@@ -1,60 +1,66 @@
-"""The command `edge`: join, run, status; where the edge rooms meet in one task group."""
+"""The command `edge`: join, run, status, doctor; where the edge rooms meet in one task group."""
 
 import argparse
 import asyncio
+import importlib
 import logging
-import os
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 from adapters.frame import Frame, Lane
 from edge.care import EVERY as CARE_EVERY
-from edge.care import Care, StatusFile, terms
+from edge.care import Care, StatusFile, notify, terms
 from edge.clock import Clock, Steps
+from edge.doctor.command import doctor
 from edge.event import Voice
 from edge.hearing.reader import Reader
+from edge.joining.answer import Busy, Refused, Unreachable, WrongGateway
 from edge.joining.aside import OWNER, set_box_aside
+from edge.joining.code import BadCode, read_code
 from edge.joining.identity import BadIdentity, Identity, NotJoined, identity_of, second_link
-from edge.joining.join import BadCode, Busy, Refused, Unreachable, WrongGateway, join, read_code
+from edge.joining.renewal import Renewal
 from edge.keeping.disk import SPOOL, SpoolTaken
 from edge.keeping.room import RESERVE
 from edge.keeping.spool import Spool, SpoolFailed
 from edge.radio import Reader as ReaderState
+from edge.sending.floor import proved
 from edge.sending.heartbeat import Heartbeat
 from edge.sending.hook import Hook
 from edge.sending.paths import Paths
 from edge.settings import BadSetting, Settings
 from edge.status import read_status
-from edge.told.command import Commands
+from edge.told.command import Commands, answer
 from edge.told.config import CONFIG, ConfigFile
+from edge.told.deeds import Restarts, of_box, of_radio
+from edge.told.lines import LastLines, log_to_stderr
 
 OK, FAILED, USAGE, NOT_JOINED, NO_GATEWAY, REFUSED, WRONG_GATEWAY, TAKEN, TROUBLE = range(9)
+RESTART = 9
 """Exit codes: 2 for settings and usage, 3 before joining, 4 try again, 5 get a new code,
-6 another gateway answers, 7 an agent is running already, 8 `status` tells of a trouble; 1 is
-everything else, restarted."""
+6 another gateway answers, 7 an agent is running already, 8 `status` or `doctor` tells of a
+trouble, 9 the gateway asked for a restart; 1 is everything else. 1, 7 and 9 are started again."""
 
 _TROUBLES: dict[type[Exception], tuple[int, str]] = {
     BadSetting: (USAGE, "a setting is wrong"),
     BadCode: (USAGE, "that is not a code"),
     NotJoined: (NOT_JOINED, "this box has not joined: edge join CODE"),
     BadIdentity: (NOT_JOINED, "the identity cannot be read: edge join CODE"),
-    Unreachable: (NO_GATEWAY, "no gateway answered; the code is still good"),
-    Busy: (NO_GATEWAY, "the gateway did not look at the code, which is still good"),
-    Refused: (REFUSED, "the gateway refuses the code"),
-    WrongGateway: (WRONG_GATEWAY, "not the gateway of the code; nothing was told to it"),
-    SpoolTaken: (TAKEN, "an agent is running already"),
+    Unreachable: (NO_GATEWAY, "no gateway answered; a code is still good"),
+    Busy: (NO_GATEWAY, "the gateway did not look; a code is still good"),
+    Refused: (REFUSED, "the gateway refuses"),
+    WrongGateway: (WRONG_GATEWAY, "not our gateway; nothing was told to it"),
+    SpoolTaken: (TAKEN, "an agent is running already (systemctl stop edge)"),
     SpoolFailed: (FAILED, "the disk does not keep what it is given"),
     sqlite3.Error: (FAILED, "the spool cannot be used"),
     OSError: (FAILED, "the system refuses"),
 }
 _INTERRUPTED = 130
-_TALKATIVE = ("bleak", "bleak_retry_connector", "dbus_fast")
+_LATELY = 60.0
 _log = logging.getLogger("edge")
 
 
@@ -79,9 +85,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
-    joining = commands.add_parser("join", help="get this box's identity from the gateway")
+    examining = commands.add_parser(
+        "doctor", help="what is wrong, and what to do next: all is well (0) or not (8)"
+    )
+    examining.add_argument("--json", action="store_true", help="for programs, when all is done")
+    examining.set_defaults(command=_doctor)
+    joining = commands.add_parser("join", help="get this box's certificate from the gateway")
     joining.add_argument("code", metavar="CODE", help="as printed by: gateway edges add")
     joining.set_defaults(command=_join)
+    renewing = commands.add_parser(
+        "renew", help="get the next certificate; a running agent does it by itself"
+    )
+    renewing.set_defaults(command=_renew)
     return parser
 
 
@@ -102,14 +117,33 @@ def _root(trouble: Exception) -> Exception:
 
 
 def _join(settings: Settings, asked: argparse.Namespace) -> int:
-    identity = join(
+    identity = _short_lived("join").join(
         read_code(asked.code),
         settings.home,
         version=_version(),
+        earliest=_earliest(settings),
         tell=_tell,
     )
     sys.stdout.write(f"joined as {identity.edge}; start it with: edge run\n")
     return OK
+
+
+def _renew(settings: Settings, _: argparse.Namespace) -> int:
+    identity = _short_lived("renew").renew(settings.home, earliest=_earliest(settings))
+    ends = datetime.fromtimestamp(identity.expires, UTC)
+    sys.stdout.write(f"the certificate of {identity.edge} is good until {ends:%Y-%m-%d}\n")
+    return OK
+
+
+def _short_lived(name: str) -> Any:  # noqa: ANN401 - a module of ours
+    """What imports cryptography, which the agent never does."""
+    return importlib.import_module(f"edge.joining.{name}")
+
+
+def _earliest(settings: Settings) -> float | None:
+    """As in tls.context; from what the agent last had proved."""
+    synchronised = settings.make_clock().synchronised()
+    return None if synchronised else proved(settings.home / SPOOL)
 
 
 def _tell(words: str) -> None:
@@ -122,24 +156,17 @@ def _status(settings: Settings, asked: argparse.Namespace) -> int:
     return TROUBLE if status.troubles(now) else OK
 
 
+def _doctor(settings: Settings, asked: argparse.Namespace) -> int:
+    return TROUBLE if doctor(settings, as_json=asked.json) else OK
+
+
 def _run(settings: Settings, _: argparse.Namespace) -> int:
-    _log_to_stderr(settings.log)
+    log_to_stderr(settings.log)
     identity = identity_of(settings)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = settings.make_clock()
     with _own_spool(settings, clock, identity.edge) as spool:
-        asyncio.run(_Agent(settings, identity, spool).run())
-    return OK
-
-
-def _log_to_stderr(level: str) -> None:
-    """Of ourselves alone, what is for debugging: others write down every neighbour's address."""
-    logging.basicConfig(
-        level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    if level == "DEBUG":
-        for name in _TALKATIVE:
-            logging.getLogger(name).setLevel(logging.INFO)
+        return asyncio.run(_Agent(settings, identity, spool).run())
 
 
 def _own_spool(settings: Settings, clock: Clock, edge: str) -> Spool:
@@ -190,6 +217,14 @@ class _Agent:
             on_command=self._commanded,
             after=settings.second_after,
         )
+        self._renewal = Renewal(
+            identity,
+            settings.home,
+            clock,
+            connected=lambda: self._uplink.connected,
+            renewed=self._renewed,
+            say=self._say,
+        )
         self._care = Care(spool, self._beat, self._say, self._uplink.tell)
         self._steps = Steps(clock)
         self._status = StatusFile(settings.home)
@@ -202,26 +237,47 @@ class _Agent:
             adapter=settings.adapter,
             silence=settings.silence,
         )
-        discover = self._reader.discover if settings.radio else None
-        self._commands = Commands(clock, discover, self._uplink.reply)
+        self._stop = asyncio.Event()
+        self._code = OK
+        self._lines = LastLines()
+        logging.getLogger("edge").addHandler(self._lines)
+        restarts = Restarts(spool, clock, self._restart)
+        deeds = {
+            **of_radio(self._reader if settings.radio else None),
+            **of_box(self._last_lines, restarts),
+        }
+        self._commands = Commands(clock, deeds, self._uplink.reply, restarts.last)
+        if restarts.is_back and restarts.last is not None:
+            self._uplink.reply(answer(*restarts.last))
 
-    async def run(self) -> None:
+    async def run(self) -> int:
         """Until SIGTERM or SIGINT; "stopped" is said on the way out. Raises SpoolFailed."""
         self._follow()
-        stop = asyncio.Event()
+        stop = self._stop
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part) for part in self._parts()]
-            _notify("READY=1")
+            notify("READY=1")
             await stop.wait()
-            _notify("STOPPING=1")
+            notify("STOPPING=1")
             for task in tasks:
                 task.cancel()
         self._write_status()
+        return self._code
+
+    def _restart(self) -> None:
+        """End with every frame on disk, so that systemd starts the program again."""
+        self._code = RESTART
+        self._stop.set()
+
+    def _last_lines(self) -> str:
+        placed = self._config.current.devices.keys()
+        return self._lines.text(placed, (self._settings.password,))
 
     def _parts(self) -> list[Any]:
         parts = [self._uplink.run(), self._tend(), self._care.check(), self._commands.run()]
+        parts.append(self._renewal.run())
         if command := self._settings.hook_command:
             parts.append(self._hook(command).run())
         if self._settings.radio:
@@ -245,7 +301,7 @@ class _Agent:
         """The box's housekeeping: the spool, the status file, systemd's watchdog."""
         while True:
             self._write_status()
-            _notify("WATCHDOG=1")
+            notify("WATCHDOG=1")
             self._care.look()
             if (stepped := self._steps.look()) is not None:
                 self._say("clock.stepped", seconds=round(stepped[0]), first=stepped[1])
@@ -264,10 +320,25 @@ class _Agent:
             self._care.tell()
 
     def _configured(self, payload: bytes) -> None:
+        before = self._config.refused
         if self._config.take(payload) is not None:
             self._follow()
             self._uplink.tell()
+        elif self._config.refused != before:
+            self._refused(self._config.refused or "")
         self._write_status()
+
+    def _refused(self, why: str) -> None:
+        """The last good configuration is followed on; the gateway learns what is wrong."""
+        field, _, reason = why.partition(": ")
+        self._beat.refused = why
+        self._say("config.refused", field=field, why=reason)
+        self._uplink.tell()
+
+    def _renewed(self, identity: Identity) -> None:
+        """Prove the new certificate at once, while the one before is still good."""
+        self._identity = identity
+        self._uplink.follow(identity.link(), second_link(identity, self._settings))
 
     def _commanded(self, payload: bytes) -> None:
         self._commands.take(payload)
@@ -276,6 +347,7 @@ class _Agent:
         config = self._config.current
         self._reader.follow(config)
         self._beat.config, self._beat.keepalive = config.version, config.keepalive
+        self._beat.refused = self._config.refused
         _log.info("config %d: %d devices", config.version, len(config.devices))
 
     def _radio(self, state: ReaderState) -> None:
@@ -295,6 +367,7 @@ class _Agent:
                 "path": self._beat.path,
                 "reader": self._beat.reader,
                 "heard": self._reader.placed_heard,
+                "lately": self._reader.heard_lately(_LATELY) if self._settings.radio else None,
                 "config": self._beat.config,
                 "refused": self._config.refused,
                 "unkept": self._unkept,
@@ -310,15 +383,6 @@ def _version() -> str:
         return version("trygport")
     except PackageNotFoundError:
         return "0"
-
-
-def _notify(word: str) -> None:
-    """Tell systemd, if it is there: sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to, suppress(OSError):
-        to.sendto(word.encode(), address.replace("@", "\0", 1))
 
 
 if __name__ == "__main__":

@@ -55,16 +55,16 @@ class Broker:
 
 
 def read_broker(
-    link: Link, *, running: bool, connected: bool, sure: bool, ours_until: float | None
+    link: Link, *, running: bool, connected: bool, earliest: float | None, ours_until: float | None
 ) -> Broker:
-    """One connection that ends at once. `sure`: whether the clock is synchronised."""
+    """One connection that ends at once; `earliest` as in tls.context."""
     told = Broker(tls=link.tls, ours_until=ours_until, connected=running and connected)
     until = None
     try:
         with socket.create_connection((link.host, link.port), WAITING) as plain:
             line = plain
             if link.tls:
-                context = tls.context(link.ca, earliest=None if sure else 0.0, own=link.own)
+                context = tls.context(link.ca, earliest=earliest, own=link.own)
                 line = context.wrap_socket(plain, server_hostname=link.host)
                 until = _end(line)
             refused = _answer(line, link, running=running)
@@ -112,7 +112,8 @@ def judge_broker(broker: Broker, now: float) -> Verdict:
 def _answer(line: socket.socket, link: Link, *, running: bool) -> str | None:
     """Why it does not take the box. Raises OSError."""
     if not running:
-        return hello.ask(line, link.edge, link.username or link.edge, link.password)
+        user = None if link.own is not None else link.username or link.edge
+        return hello.ask(line, link.edge, user, link.password)
     line.settimeout(REFUSING)
     try:
         return "it closed the connection" if line.recv(1) == b"" else None

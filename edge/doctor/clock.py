@@ -38,16 +38,18 @@ class _Timex(ctypes.Structure):
     )
 
 
-def read_time(shows: float, *, synchronised: bool | None = None) -> Time:
-    """Asks the kernel and changes nothing: `modes` is 0. `synchronised` where a setting says it."""
+def read_time(shows: float, *, synchronised: bool | None = None, proved: float = 0.0) -> Time:
+    """Asks the kernel and changes nothing: `modes` is 0.
+
+    `synchronised` where a setting says it; `proved`: a time that the agent found to be right.
+    """
     timex = _Timex()
     answer = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     return Time(
         shows=shows,
         synchronised=kernel_is_synchronised() if synchronised is None else synchronised,
-        off=None
-        if answer < 0 or synchronised is not None
-        else timex.maxerror / 1e6,  # microseconds
+        off=None if answer < 0 or synchronised is not None else timex.maxerror / 1e6,
+        earliest=max(_EARLIEST, proved),
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,13 +15,15 @@ from edge.doctor.agent import is_running, judge_agent, read_agent
 from edge.doctor.broker import Broker, judge_broker, read_broker
 from edge.doctor.clock import judge_time, read_time
 from edge.doctor.disk import judge_disk, read_disk
-from edge.doctor.examination import Checked, Checks, Name, aside, examine
+from edge.doctor.examination import Checked, Checks, aside, examine
 from edge.doctor.power import judge_power, read_power
 from edge.doctor.radio import judge_radio, read_radio
 from edge.doctor.spool import judge_spool, read_spool
 from edge.doctor.verdict import Verdict
 from edge.doctor.way import judge_way, read_way
 from edge.joining.identity import BadIdentity, NotJoined, identity_of
+from edge.keeping.disk import SPOOL
+from edge.sending.floor import proved
 from edge.settings import Settings
 from edge.status import STATUS
 
@@ -61,7 +63,7 @@ def _patient(settings: Settings) -> _Patient:
     try:
         identity = identity_of(settings)
         link = identity.link()
-        ours_until = getattr(identity, "expires", None)
+        ours_until = identity.expires or None
     except (NotJoined, BadIdentity, OSError):
         pass
     return _Patient(
@@ -82,20 +84,16 @@ def _said(settings: Settings) -> Mapping[str, Any]:
 
 
 def _checks(patient: _Patient) -> Checks:
-    settings = patient.settings
-    found: dict[Name, Callable[[], Awaitable[Verdict]]] = {
+    return {
         "agent": partial(aside, partial(_agent, patient)),
         "power": partial(aside, lambda: judge_power(read_power())),
         "disk": partial(aside, partial(_disk, patient)),
-        "clock": partial(aside, lambda: judge_time(read_time(patient.now.timestamp()))),
+        "clock": partial(aside, partial(_clock, patient)),
         "radio": partial(_radio, patient),
         "link": partial(aside, partial(_way, patient)),
         "broker": partial(aside, partial(_broker, patient)),
         "spool": partial(aside, partial(_spool, patient)),
     }
-    if settings.synchronised != "auto":
-        found["clock"] = partial(aside, partial(_forced_clock, patient))
-    return found
 
 
 def _agent(patient: _Patient) -> Verdict:
@@ -114,10 +112,15 @@ def _disk(patient: _Patient) -> Verdict:
     )
 
 
-def _forced_clock(patient: _Patient) -> Verdict:
-    clock = patient.settings.make_clock()
-    told = read_time(clock.now().timestamp(), synchronised=clock.synchronised())
-    return judge_time(told)
+def _clock(patient: _Patient) -> Verdict:
+    clock, asked = patient.settings.make_clock(), patient.settings.synchronised == "auto"
+    return judge_time(
+        read_time(
+            clock.now().timestamp(),
+            synchronised=None if asked else clock.synchronised(),
+            proved=proved(patient.settings.home / SPOOL),
+        )
+    )
 
 
 async def _radio(patient: _Patient) -> Verdict:
@@ -130,6 +133,12 @@ async def _radio(patient: _Patient) -> Verdict:
             said=patient.said,
         )
     )
+
+
+def _earliest(patient: _Patient) -> float | None:
+    """As in tls.context."""
+    sure = patient.settings.make_clock().synchronised()
+    return None if sure else proved(patient.settings.home / SPOOL)
 
 
 def _way(patient: _Patient) -> Verdict:
@@ -147,7 +156,7 @@ def _broker(patient: _Patient) -> Verdict:
         patient.link,
         running=patient.running,
         connected=bool(patient.said.get("connected")),
-        sure=clock.synchronised(),
+        earliest=_earliest(patient),
         ours_until=patient.ours_until,
     )
     return judge_broker(found, now)

@@ -1,8 +1,9 @@
-"""Keeps the last lines that the agent has logged, in memory, to be sent when somebody asks."""
+"""What the agent logs: to the journal, and its last lines in memory, for when somebody asks."""
 
 import json
 import logging
 import re
+import sys
 from collections import deque
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
@@ -12,10 +13,21 @@ MOST = 24_000
 HIDDEN = "…"
 """Stands for what is nobody's to read: addresses that are not of this home, and secrets."""
 
+_TALKATIVE = ("bleak", "bleak_retry_connector", "dbus_fast")
 _LONGEST = 2_000  # letters of one line with what is under it
 _ADDRESS = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}[:_-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f])")
 _URL = re.compile(r"//[^/\s@]+@")
 _SHORTEST_SECRET = 4
+
+
+def log_to_stderr(level: str) -> None:
+    """Of ourselves alone, what is for debugging: others write down every neighbour's address."""
+    logging.basicConfig(
+        level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    if level == "DEBUG":
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.INFO)
 
 
 class LastLines(logging.Handler):
