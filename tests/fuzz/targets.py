@@ -21,11 +21,13 @@ from adapters.errors import UnreadableFrame
 from adapters.frame import Frame, encode_frame
 from adapters.observation import Observation
 from adapters.plugins import claims
+from edge.joining import code as box_side
 from edge.keeping.ranges import Ranges
 from edge.sending.receipt import BadReceipt, read_receipt
 from edge.told.command import Commands
 from edge.told.config import BadConfig, read_config
 from edge.told.deeds import Deed, of_radio
+from gateway.edges import code
 from gateway.ingest import packets, wire
 from gateway.ingest.batches import (
     HIGHEST_SEQUENCE,
@@ -213,6 +215,37 @@ def register(said: bytes) -> None:
             assert not any(is_like_cpr(cell) for cell in row.cells.values())
 
 
+def boxes_file(said: bytes) -> None:
+    """A file of boxes is read as rows, each with its line, or BadFile."""
+    try:
+        rows = table.read_boxes(said)
+    except table.BadFile as bad:
+        _explained(str(bad))
+        return
+    assert [row.number for row in rows] == sorted({row.number for row in rows})
+    assert all(row.fault or "mærkat" in row.cells for row in rows)
+
+
+def box_code(said: str) -> None:
+    """A code is read alike by the gateway that makes it and by the box, or refused by both."""
+    try:
+        made = code.parse(said)
+    except code.BadCode as bad:
+        _explained(str(bad))
+        assert not _box_reads(said)
+        return
+    read = box_side.read_code(said)
+    assert (read.address, read.secret) == (made.address, made.secret)
+
+
+def _box_reads(said: str) -> bool:
+    try:
+        box_side.read_code(said)
+    except box_side.BadCode:
+        return False
+    return True
+
+
 def mqtt(said: tuple[bytes, bytes]) -> None:
     """What a broker may send is read or Malformed, and alike wherever the network cuts it."""
     readers: Mapping[int, Callable[[bytes], object]] = {
@@ -246,6 +279,22 @@ def _file(said: tuple[Sequence[str], str]) -> bytes:
 _FILES = st.tuples(
     st.lists(_CELLS, max_size=60), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
 ).map(_file)
+
+
+_BOX_FILES = st.tuples(
+    st.lists(st.sampled_from([*table.BOX_COLUMNS, *_ODD]), max_size=30),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+).map(lambda said: ("mærkat;bolig\n" + "".join(said[0])).encode(said[1]))
+_CODE = code.make("gateway.example:8444", "0123456789AB", "ab" * 32)
+_CODES = st.one_of(
+    st.text(max_size=100),
+    st.tuples(st.integers(0, len(_CODE)), st.text(max_size=3), st.integers(0, 3)).map(
+        lambda slip: _CODE[: slip[0]] + slip[1] + _CODE[slip[0] + slip[2] :]
+    ),
+    st.text(alphabet="0123456789ABCDEFGHJKMNPQRSTVWXYZ-", min_size=28, max_size=40).map(
+        lambda body: f"gateway.example:8444/{body}"
+    ),
+)
 
 
 def _of(where: str, what: str | int) -> SearchStrategy[tuple[bytes, bytes | None]]:
@@ -308,6 +357,8 @@ def _every() -> Mapping[str, Target]:
         Target("reply", hostile.replies, reply),
         Target("config", hostile.configs, config),
         Target("register", _FILES, register),
+        Target("boxes_file", _BOX_FILES, boxes_file),
+        Target("code", _CODES, box_code),
     ]
     return {one.name: one for one in found}
 
