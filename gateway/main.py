@@ -23,6 +23,7 @@ STAGES: Mapping[str, str] = {
     "ingest": "gateway.ingest.run",
     "watch": "gateway.watch",
     "notify": "gateway.notify.outbox",
+    "edges": "gateway.edges.stage",
     "api": "gateway.api.app",
 }
 """Each stage's module, loaded only where the stage runs; its `run` is a Stage."""
@@ -34,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "begin": "gateway.beginning",
     "people": "gateway.people",
     "edges": "gateway.edges.commands",
+    "authority": "gateway.edges.authority_command",
     "audit": "gateway.audit",
     "restored": "gateway.restored",
     "reread": "gateway.reread",
@@ -42,7 +44,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """Each administrator's command and its module; `add_arguments` and `run` are as in Command."""
 
-AS_A_STAGE = frozenset({"reread"})
+AS_A_STAGE = frozenset({"authority", "reread"})
 """Commands that have the rights of a stage, and no need of the owner's."""
 
 SEALED = frozenset({"api", "ingest"})
@@ -100,9 +102,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gateway", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True)
     run = subparsers.add_parser("run", help="run the stages until told to stop")
-    run.add_argument(
-        "--only", type=_stages, default=tuple(STAGES), help=f"some of {','.join(STAGES)}"
-    )
+    run.add_argument("--only", type=_stages, default=None, help=f"some of {','.join(STAGES)}")
     subparsers.add_parser("migrate", help="bring the database's schema up to date")
     for name in COMMANDS:
         # a command's module is loaded only when it is asked for, or to be listed
@@ -124,9 +124,9 @@ def _command(name: str) -> Command:
 
 async def _dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.command == "run":
-        if SEALED & set(arguments.only):
-            of_settings(settings)  # refused now, and not when the first name is asked for
-        await _until_told_to_stop(settings, arguments.only)
+        names = arguments.only or usual(settings)
+        _refuse_unfit(settings, names)
+        await _until_told_to_stop(settings, names)
         return OK
     owner = settings.database_owner.get_secret_value()
     if not owner and arguments.command not in AS_A_STAGE:
@@ -137,6 +137,21 @@ async def _dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
         return OK
     with on_our_schema():
         return await _command(arguments.command).run(arguments, settings)
+
+
+def usual(settings: Settings) -> tuple[str, ...]:
+    """The stages that run unless some are chosen: `edges` where there is an authority."""
+    return tuple(name for name in STAGES if name != "edges" or settings.authority is not None)
+
+
+def _refuse_unfit(settings: Settings, names: Sequence[str]) -> None:
+    """Raises BadSetting now, and not when the first name is asked for or the first box comes."""
+    if SEALED & set(names):
+        of_settings(settings)
+    if "ingest" in names:
+        settings.refuse_open_broker()
+    if "edges" in names:
+        importlib.import_module(STAGES["edges"]).fit(settings)
 
 
 async def _until_told_to_stop(settings: Settings, names: Sequence[str]) -> None:
@@ -152,13 +167,11 @@ async def _until_told_to_stop(settings: Settings, names: Sequence[str]) -> None:
         await running
 
 
-async def run(
-    settings: Settings, names: Sequence[str] = tuple(STAGES), health: Health | None = None
-) -> None:
-    """Run the named stages in this process until cancelled."""
+async def run(settings: Settings, names: Sequence[str] = (), health: Health | None = None) -> None:
+    """Run the named stages in this process, or the usual ones, until cancelled."""
     clock, health = clock_from(settings.clock), health or Health()
     async with asyncio.TaskGroup() as group:
-        for name in names:
+        for name in names or usual(settings):
             group.create_task(_keep_running(name, _stage(name), settings, clock, health), name=name)
 
 

@@ -1,8 +1,11 @@
 """What the gateway must be told, read once from the environment, refused early."""
 
 import os
+import stat
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,6 +14,19 @@ from gateway.clock import clock_from
 
 PREFIX = "GATEWAY_"
 """Every setting is a variable of the environment: this prefix and the field's name in capitals."""
+
+
+_SECRETS = (
+    "authority",
+    "broker_identity",
+    "broker_files",
+    "broker_password_file",
+    "identity_key",
+    "tls_key",
+)
+"""Files and folders that others must not read."""
+
+_LEAST_PASSWORD, _LEAST_LETTERS = 16, 6
 
 
 class BadSetting(ValueError):
@@ -152,7 +168,8 @@ class Settings(BaseSettings):
     clock: str = Field(default="wall", description="wall, offset:SECONDS or driven:PATH")
     production: bool = Field(
         default=True,
-        description="true refuses every clock but wall, and a webhook in clear to elsewhere",
+        description="true refuses every clock but wall, a webhook or MQTT in clear to elsewhere, a "
+        "broker password that can be guessed, and keys that everybody on the machine can read",
     )
     log: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the least that is logged"
@@ -169,6 +186,13 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as bad:
             raise BadSetting(_in_words(bad)) from bad
+
+    @property
+    def broker_ca(self) -> Path | None:
+        """PEM file of the broker's authority, where there is any."""
+        if self.broker_tls_ca is None and self.broker_identity is not None:
+            return self.broker_identity / "root.pem"
+        return self.broker_tls_ca
 
     @property
     def days_to_keep(self) -> float:
@@ -199,9 +223,35 @@ class Settings(BaseSettings):
             )
         if self.oidc_issuer:
             self._refuse_half_a_provider()
-        if self.production and self.clock != "wall":
-            raise ValueError(f"GATEWAY_CLOCK={self.clock}: in production only wall is allowed")
+        if self.production:
+            self._refuse_tests()
         return self
+
+    def _refuse_tests(self) -> None:
+        """Raises ValueError for what only a test may do, and for a secret that anybody can read."""
+        if self.clock != "wall":
+            raise ValueError(f"GATEWAY_CLOCK={self.clock}: in production only wall is allowed")
+        if self.broker_ca is None and not _is_here(self.broker_host):
+            raise ValueError(
+                f"GATEWAY_BROKER_HOST={self.broker_host}: in production MQTT in clear is for this "
+                "machine alone; set GATEWAY_BROKER_IDENTITY"
+            )
+        told = urlsplit(self.edge_broker)
+        if told.scheme != "mqtts" and not _is_here(told.hostname or ""):
+            raise ValueError(f"GATEWAY_EDGE_BROKER={self.edge_broker}: in production only mqtts://")
+        for name in _SECRETS:
+            _refuse_open(PREFIX + name.upper(), getattr(self, name))
+
+    def refuse_open_broker(self) -> None:
+        """Raises BadSetting where, in production, somebody could guess how to enter the broker."""
+        if not self.production or self.broker_identity is not None:
+            return
+        word = self.broker_password.get_secret_value()
+        if len(word) < _LEAST_PASSWORD or len(set(word)) < _LEAST_LETTERS:
+            raise BadSetting(
+                "GATEWAY_BROKER_PASSWORD: in production it has at least 16 random characters "
+                "(openssl rand -hex 16), or certificates take its place: GATEWAY_BROKER_IDENTITY"
+            )
 
     def _refuse_half_a_provider(self) -> None:
         """Raises ValueError, which names what is missing."""
@@ -214,6 +264,26 @@ class Settings(BaseSettings):
                 raise ValueError(f"GATEWAY_OIDC_{name.upper()}: in production only https://")
         if not self.oidc_redirect.endswith("/login/back"):
             raise ValueError("GATEWAY_OIDC_REDIRECT: it ends with /login/back")
+
+
+def _is_here(host: str) -> bool:
+    """Whether that is this machine, as it calls itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_open(name: str, path: Path | None) -> None:
+    """Raises ValueError when everybody on this machine can read the file, or enter the folder."""
+    if path is None or not path.exists():
+        return  # who needs it says so
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        right = f"{mode & ~stat.S_IRWXO:o}"
+        raise ValueError(f"{name}={path}: everybody can read it; type chmod {right} {path}")
 
 
 def _in_words(bad: ValidationError) -> str:

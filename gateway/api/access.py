@@ -11,10 +11,10 @@ from fastapi import Depends, Request
 from starlette.routing import Route
 
 from gateway.api.desk import desk_of
-from gateway.api.listen import split
 from gateway.api.problems import NotSignedIn, Problem
 from gateway.api.purpose import for_what
 from gateway.api.rights import RIGHTS, Right
+from gateway.listen import split
 from gateway.store import sessions
 from gateway.store.caller import Caller, Role
 from gateway.store.pool import DatabaseDown

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import string
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ CERTIFICATE, KEY = "broker.pem", "broker.key"
 """The names of the files in the broker's folder (GATEWAY_BROKER_FILES)."""
 
 _HERE = Path(__file__).parent
+_DENIED = re.compile(r"^user (\S+)\ntopic deny edges/(\S+)/#$", re.MULTILINE)
 LOOPBACK = "127.0.0.1"
 
 
@@ -69,6 +71,15 @@ def access_list(shut_out: Iterable[str] = ()) -> str:
     rules = (_HERE / ACL).read_text()
     denied = (f"\nuser {edge}\ntopic deny edges/{edge}/#\n" for edge in sorted(set(shut_out)))
     return rules + "".join(denied)
+
+
+def denied(rules: str) -> list[str]:
+    """The boxes that such a list shuts out.
+
+    >>> denied(access_list(["box-1234"]))
+    ['box-1234']
+    """
+    return [edge for edge, topic in _DENIED.findall(rules) if edge == topic]
 
 
 def reload(pid_file: Path) -> None:

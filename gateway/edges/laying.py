@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.edges import revocation
 from gateway.edges.authority import CANARY, Authority
-from gateway.edges.broker_files import ACL, AUTHORITY, CERTIFICATE, KEY, LIST, access_list
+from gateway.edges.broker_files import ACL, AUTHORITY, CERTIFICATE, KEY, LIST, access_list, denied
 from gateway.edges.keyfiles import put, refuse_open
 from gateway.edges.revocation import BadList
 from gateway.edges.signing import LEAF_LIFE
@@ -27,17 +27,20 @@ def lay_out(
     authority: Authority,
     *,
     revoked: Mapping[int, datetime],
-    shut_out: Iterable[str],
+    shut_out: Iterable[str] | None,
     now: datetime,
 ) -> bool:
     """Put in place what is missing, spoilt or old. Whether anything was: then the broker must read.
 
-    Who is on a good list of ours that lies there stays on it, though the database has forgotten:
-    it may have been restored from yesterday. Raises BadList, BadAuthority, BadFile, OSError.
+    With None for `shut_out` whoever is shut out there stays so. Who is on a good list of ours that
+    lies there stays on it, though the database has forgotten: it may have been restored from
+    yesterday. Raises BadLayout, BadList, BadAuthority, BadFile, OSError.
     """
     if not folder.is_dir():
         raise BadLayout(f"{folder} is no folder: type gateway authority broker --out {folder}")
     refuse_open(folder, 0o002)
+    if shut_out is None:
+        shut_out = denied(_content(folder / ACL).decode(errors="replace"))
     wanted = {
         AUTHORITY: (authority.chain_pem, _OPEN),
         CERTIFICATE: ((authority.folder / "broker.pem").read_bytes(), _OPEN),

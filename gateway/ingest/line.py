@@ -24,12 +24,26 @@ _ORDER = count(1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """Where the broker is, and our password there. With `ca`, a PEM file, over TLS."""
+    """Where the broker is, and how we are known there. With `ca`, a PEM file, over TLS.
+
+    `identity` is a folder with a certificate and a key for each user, USER.pem and USER.key.
+    """
 
     host: str
     port: int
     ca: Path | None = None
+    identity: Path | None = None
     password: str = field(default="", repr=False)
+
+    def context(self, user: str) -> ssl.SSLContext | None:
+        """Read anew for each connection: certificates are renewed while we run. OSError."""
+        if self.ca is None:
+            return None
+        context = ssl.create_default_context(cafile=self.ca)
+        if self.identity is not None:
+            own = self.identity / user
+            context.load_cert_chain(f"{own}.pem", f"{own}.key")
+        return context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +107,7 @@ class Line(asyncio.Protocol):
         broker = self._broker
         try:
             async with asyncio.timeout(_CONNECTING):
-                context = ssl.create_default_context(cafile=broker.ca) if broker.ca else None
+                context = broker.context(self._session.user)
                 await self._loop.create_connection(
                     lambda: self, broker.host, broker.port, ssl=context
                 )

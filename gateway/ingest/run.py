@@ -110,7 +110,8 @@ def broker_of(settings: Settings) -> Broker:
     return Broker(
         host=settings.broker_host,
         port=settings.broker_port,
-        ca=settings.broker_tls_ca,
+        ca=settings.broker_ca,
+        identity=settings.broker_identity,
         password=settings.broker_password.get_secret_value(),
     )
 
