@@ -26,11 +26,12 @@ from typing import ClassVar, Self
 from adapters.frame import LANES, Frame, Lane, encode_frame
 from edge.clock import Clock
 from edge.keeping.disk import SpoolFailed, SpoolFull, only_writer
+from edge.keeping.medium import Happening, Terms
 from edge.keeping.ranges import Range
 from edge.keeping.room import NOTE, Cost
 from edge.keeping.run import Place, Run
 from edge.keeping.salvage import is_whole
-from edge.keeping.shelf import KEEP_DAYS, Happening, Shelf, Terms
+from edge.keeping.shelf import KEEP_DAYS, Shelf
 from edge.keeping.stream import Stream
 
 __all__ = ["KEEP_DAYS", "Spool", "SpoolFailed", "SpoolFull", "Terms"]
@@ -216,12 +217,12 @@ class Spool:
     @property
     def trouble(self) -> str | None:
         """What keeps frames in memory, in one word: `storage_failed` or `card_full`."""
-        return self._shelf.trouble
+        return self._shelf.medium.trouble
 
     @property
     def happened(self) -> deque[Happening]:
         """What is to be told of the spool, the oldest first; whoever tells it takes it out."""
-        return self._shelf.happened
+        return self._shelf.medium.happened
 
     @property
     def room_days(self) -> float | None:
@@ -234,7 +235,7 @@ class Spool:
 
     def renew(self) -> None:
         """Set the file aside as spoilt and begin another with what can be read of it."""
-        self._shelf.suspect("a look through the file")
+        self._shelf.medium.suspect("a look through the file")
         self.tend()
 
     def depth(self, lane: Lane | None = None) -> int:
