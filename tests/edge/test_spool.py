@@ -194,10 +194,10 @@ def test_a_second_agent_is_refused(path: Path, clock: HandClock) -> None:
 def test_after_one_refused_write_the_spool_takes_nothing_more(path: Path, clock: HandClock) -> None:
     with Spool(path, clock) as spool:
         spool.append(heard(1), "bulk")
-        spool._shelf._card.connection.execute("PRAGMA query_only = ON")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess] - as a card that turned read-only
+        spool._shelf.medium.wired.execute("PRAGMA query_only = ON")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as a card that turned read-only
         with pytest.raises(SpoolFailed):
             spool.append(heard(2), "bulk")
-        spool._shelf._card.connection.execute("PRAGMA query_only = OFF")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+        spool._shelf.medium.wired.execute("PRAGMA query_only = OFF")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
         with pytest.raises(SpoolFailed, match="failed before"):
             spool.append(heard(3), "bulk")
