@@ -15,21 +15,34 @@ from gateway.store.secrets import digest
 
 
 async def join(
-    pool: Pool, authority: Authority, *, secret: str, request: str, now: datetime
+    pool: Pool,
+    authority: Authority,
+    *,
+    secret: str,
+    request: str,
+    now: datetime,
+    wall: datetime,
 ) -> Certificate:
     """The first certificate of the box to which the secret was given, for the key in `request`.
 
-    Only the key is taken from the request (PEM); the name is the box's. Raises WrongCode, and
-    BadRequest for a request that is none of ours to sign: then the code is still good.
+    `now` says whether the code is too old, `wall` from when the certificate holds. Only the key is
+    taken from the request (PEM); the name is the box's. Raises WrongCode, and BadRequest for a
+    request that is none of ours to sign: then the code is still good.
     """
     key = key_of(request)
     claim = digest(read_as(secret))
-    certify = _certifier(authority, request, key, now)
-    return await certificates.take(pool, claim, key, now, certify)
+    certify = _certifier(authority, request, key, wall)
+    return await certificates.take(pool, claim, key=key, now=now, wall=wall, certify=certify)
 
 
 async def renew(
-    pool: Pool, authority: Authority, *, certificate: str, request: str, proof: bytes, now: datetime
+    pool: Pool,
+    authority: Authority,
+    *,
+    certificate: str,
+    request: str,
+    proof: bytes,
+    wall: datetime,
 ) -> Certificate:
     """The next certificate of who holds the key of this one, however late.
 
@@ -38,9 +51,9 @@ async def renew(
     """
     key = key_of(request)
     shown = authority.presented(certificate, request, proof)
-    certify = _certifier(authority, request, key, now)
+    certify = _certifier(authority, request, key, wall)
     return await certificates.renew(
-        pool, shown.edge, shown.serial, key=key, now=now, certify=certify
+        pool, shown.edge, shown.serial, key=key, wall=wall, certify=certify
     )
 
 
@@ -51,10 +64,10 @@ def key_of(request: str) -> bytes:
 
 
 def _certifier(
-    authority: Authority, request: str, key: bytes, now: datetime
+    authority: Authority, request: str, key: bytes, wall: datetime
 ) -> Callable[[str], Certificate]:
     def certify(edge: str) -> Certificate:
-        made = authority.certify_box(request, edge, now)
+        made = authority.certify_box(request, edge, wall)
         return Certificate(
             edge=edge,
             serial=made.serial,

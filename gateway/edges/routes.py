@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway import log
-from gateway.clock import Clock
+from gateway.clock import Clock, WallClock
 from gateway.edges.authority import Authority, BadRequest
 from gateway.edges.joining import join, renew
 from gateway.health import Health
@@ -64,7 +64,10 @@ class Refusal(Exception):
 
 
 class Door:
-    """What the routes stand on. `authority` is asked each time: it may have been renewed."""
+    """What the routes stand on. `authority` is asked each time: it may have been renewed.
+
+    `clock` is the gateway's; certificates hold by `wall`, the machine's own.
+    """
 
     def __init__(
         self,
@@ -74,9 +77,11 @@ class Door:
         *,
         authority: Callable[[], Authority],
         broker: str,
+        wall: Clock | None = None,
     ) -> None:
         self._pool = pool
         self._clock = clock
+        self._wall = wall or WallClock()
         self._authority = authority
         self._broker = broker
         self._refusals = Throttle(MOST_REFUSALS, timedelta(minutes=1))
@@ -96,9 +101,13 @@ class Door:
 
     async def _join(self, body: bytes) -> Response:
         asked = _read(Joining, body)
-        now = self._clock.now()
         made = await join(
-            self._pool, self._authority(), secret=asked.secret, request=asked.request, now=now
+            self._pool,
+            self._authority(),
+            secret=asked.secret,
+            request=asked.request,
+            now=self._clock.now(),
+            wall=self._wall.now(),
         )
         _log.info("a box joined", edge=made.edge, version=asked.version)
         return self._given(made, HTTPStatus.CREATED)
@@ -111,7 +120,7 @@ class Door:
             certificate=asked.certificate,
             request=asked.request,
             proof=_bytes(asked.proof),
-            now=self._clock.now(),
+            wall=self._wall.now(),
         )
         _log.info("a box renewed its certificate", edge=made.edge)
         return self._given(made, HTTPStatus.OK)

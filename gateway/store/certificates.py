@@ -56,9 +56,12 @@ _GIVEN = """
 
 
 async def take(
-    pool: Pool, claim: bytes, key: bytes, now: datetime, certify: Certify
+    pool: Pool, claim: bytes, *, key: bytes, now: datetime, wall: datetime, certify: Certify
 ) -> Certificate:
     """Exchanges a code, given as the digest of its secret, for the box's first certificate.
+
+    `now` is the gateway's time, by which the code is too old; `wall` the machine's, by which every
+    TLS library judges certificates.
 
     It is recorded in the transaction that uses the code: of many at once, one has it. Who asks
     again with the same key while the code lives is given the same, for the answer may have been
@@ -69,7 +72,7 @@ async def take(
         if box is None:
             raise WrongCode("this code opens nothing: ask for a new one")
         if box["claimed"] is not None:
-            return await _again(db, box, key, now, claim)
+            return await _again(db, box, key, wall, claim)
         made = certify(box["name"])
         await _record(db, box, made, claim)
         await db.execute(
@@ -85,7 +88,7 @@ async def take(
 
 
 async def renew(
-    pool: Pool, edge: str, serial: int, *, key: bytes, now: datetime, certify: Certify
+    pool: Pool, edge: str, serial: int, *, key: bytes, wall: datetime, certify: Certify
 ) -> Certificate:
     """The next certificate of a box that has shown the one with that serial, however late.
 
@@ -95,7 +98,7 @@ async def renew(
         box = await db.fetchrow(_BY_SERIAL, edge, f"{serial:x}")
         if box is None:
             raise NotOurs("this certificate renews nothing: the box needs a new code")
-        before = await _given(db, box, key, now, None)
+        before = await _given(db, box, key, wall, None)
         if before is not None:
             return before
         made = certify(box["name"])
@@ -103,17 +106,17 @@ async def renew(
         return made
 
 
-async def _again(db: Connection, box: Row, key: bytes, now: datetime, claim: bytes) -> Certificate:
-    before = await _given(db, box, key, now, claim)
+async def _again(db: Connection, box: Row, key: bytes, wall: datetime, claim: bytes) -> Certificate:
+    before = await _given(db, box, key, wall, claim)
     if before is None:
         raise WrongCode("this code opens nothing: ask for a new one")
     return before
 
 
 async def _given(
-    db: Connection, box: Row, key: bytes, now: datetime, claim: bytes | None
+    db: Connection, box: Row, key: bytes, wall: datetime, claim: bytes | None
 ) -> Certificate | None:
-    row = await db.fetchrow(_GIVEN, box["municipality"], box["id"], key, now, claim)
+    row = await db.fetchrow(_GIVEN, box["municipality"], box["id"], key, wall, claim)
     if row is None:
         return None
     given: dict[str, Any] = {**dict(row), "serial": int(row["serial"], 16)}
@@ -141,16 +144,16 @@ async def _record(db: Connection, box: Row, made: Certificate, claim: bytes | No
 # ---------------------------------------------------------------- for who keeps the broker's lists
 
 
-async def revoked(db: Connection | Pool, now: datetime) -> Mapping[int, datetime]:
+async def revoked(db: Connection | Pool, wall: datetime) -> Mapping[int, datetime]:
     """Serials that were revoked and have not expired, with when."""
     rows = await db.fetch(
         "SELECT serial, revoked FROM certificate WHERE revoked IS NOT NULL AND expires > $1",
-        now - _CLOCKS_APART,
+        wall - _CLOCKS_APART,
     )
     return {int(row["serial"], 16): row["revoked"] for row in rows}
 
 
-async def shut_out(db: Connection | Pool, now: datetime) -> Sequence[str]:
+async def shut_out(db: Connection | Pool, wall: datetime) -> Sequence[str]:
     """The ids of boxes that were shut out while a certificate of theirs lasts, in order.
 
     And those of which the broker has not been told: see `told`.
@@ -164,7 +167,7 @@ async def shut_out(db: Connection | Pool, now: datetime) -> Sequence[str]:
                             AND c.edge = e.id AND c.expires > $1))
         ORDER BY name
         """,
-        now - _CLOCKS_APART,
+        wall - _CLOCKS_APART,
     )
     return [row["name"] for row in rows]
 

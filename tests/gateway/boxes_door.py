@@ -119,7 +119,9 @@ async def doorway(here: Office, folder: Path) -> AsyncGenerator[Doorway]:
     )
     health = Health()
     async with connect(here.desk.settings, "edges") as pool:
-        door = Door(pool, here.clock, health, authority=lambda: authority, broker=BROKER)
+        door = Door(
+            pool, here.clock, health, authority=lambda: authority, broker=BROKER, wall=here.clock
+        )
         app = application(door)
         transport = httpx2.ASGITransport(app=app, client=("10.0.0.7", 4000))
         async with httpx2.AsyncClient(transport=transport, base_url="https://gateway") as client:

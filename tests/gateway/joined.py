@@ -44,7 +44,7 @@ async def a_joined_box(
     async with as_edges(here.desk.settings) as pool:
         wanted = certified(made.name, at)
         given = await certificates.take(
-            pool, digest(made.secret), wanted.key, at, lambda _edge: wanted
+            pool, digest(made.secret), key=wanted.key, now=at, wall=at, certify=lambda _edge: wanted
         )
     return made.name, given
 

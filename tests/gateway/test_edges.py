@@ -111,7 +111,12 @@ async def test_a_code_that_was_lost_with_the_box_opens_nothing(here: Office) -> 
         wanted = certified(made.name, here.clock.now())
         with pytest.raises(WrongCode):
             await certificates.take(
-                pool, digest(made.secret), wanted.key, wanted.issued, lambda _: wanted
+                pool,
+                digest(made.secret),
+                key=wanted.key,
+                now=wanted.issued,
+                wall=wanted.issued,
+                certify=lambda _: wanted,
             )
 
 
@@ -256,7 +261,12 @@ async def test_a_box_is_replaced_and_home_placements_and_history_stay(
     async with as_edges(here.desk.settings) as pool:
         wanted = certified(new, here.clock.now())
         await certificates.take(
-            pool, digest(code.secret), wanted.key, wanted.issued, lambda _: wanted
+            pool,
+            digest(code.secret),
+            key=wanted.key,
+            now=wanted.issued,
+            wall=wanted.issued,
+            certify=lambda _: wanted,
         )
     await _observed(here, device["id"], here.clock.now())
     rows = await here.owner.fetch("SELECT name, home, replaces, sticker FROM edge ORDER BY id")
@@ -298,7 +308,7 @@ async def test_an_honest_box_goes_on_where_another_is_replaced(here: Office) -> 
             other,
             given.serial,
             key=next_one.key,
-            now=next_one.issued,
+            wall=next_one.issued,
             certify=lambda _: next_one,
         )
     assert renewed.serial == next_one.serial
@@ -326,7 +336,7 @@ async def test_what_is_shut_out_is_neither_replaced_nor_moved_nor_invited(
                 name,
                 given.serial,
                 key=secrets.token_bytes(32),
-                now=here.clock.now(),
+                wall=here.clock.now(),
                 certify=lambda edge: certified(edge, here.clock.now()),
             )
 
@@ -350,10 +360,20 @@ async def test_a_new_code_makes_the_one_before_useless(
         wanted = certified(name, here.clock.now())
         with pytest.raises(WrongCode):
             await certificates.take(
-                pool, digest(made.secret), wanted.key, wanted.issued, lambda _: wanted
+                pool,
+                digest(made.secret),
+                key=wanted.key,
+                now=wanted.issued,
+                wall=wanted.issued,
+                certify=lambda _: wanted,
             )
         again = await certificates.take(
-            pool, digest(parse(told).secret), wanted.key, wanted.issued, lambda _: wanted
+            pool,
+            digest(parse(told).secret),
+            key=wanted.key,
+            now=wanted.issued,
+            wall=wanted.issued,
+            certify=lambda _: wanted,
         )
     assert again == wanted
     joined = await gateway_edges("code", made.name)
