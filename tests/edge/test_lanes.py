@@ -146,11 +146,11 @@ def test_where_receipts_come_slowly_a_batch_is_not_sent_again_before_its_turn(
     """A country comes back: the gateway works, with a queue of most of a minute before it."""
     sender = bulk()
 
-    # how long the first two took is seen from when they were sent last
-    first, _, _, *others = [sendings(sender, spool, 100.0 * n, takes) for n in range(7)]
+    # how long one took is seen from when it was sent last: a few are needed, by chance
+    first, *_, one, another, third = (sendings(sender, spool, 100.0 * n, takes) for n in range(9))
 
     assert first > 1, "nobody could know"
-    assert others == [1, 1, 1, 1]
+    assert (one, another, third) == (1, 1, 1)
 
 
 def test_after_one_quick_receipt_patience_is_short_again(spool: Spool) -> None:
