@@ -61,19 +61,15 @@ def read_broker(
     told = Broker(tls=link.tls, ours_until=ours_until, connected=running and connected)
     until = None
     try:
-        with socket.create_connection((link.host, link.port), WAITING) as plain:
-            line = plain
-            if link.tls:
-                context = tls.context(link.ca, earliest=earliest, own=link.own)
-                line = context.wrap_socket(plain, server_hostname=link.host)
-                until = _end(line)
+        with _opened(link, earliest) as line:
+            until = _end(line)
             refused = _answer(line, link, running=running)
     except ssl.SSLCertVerificationError as error:
         return replace(told, untrusted=error.verify_message or str(error))
     except ssl.SSLError as error:
         return replace(told, refused=_alert(error), until=until)
     except OSError as error:
-        return replace(told, unreachable=error.strerror or str(error) or "no answer")
+        return replace(told, unreachable=error.strerror or str(error) or "no answer", until=until)
     return replace(told, refused=refused, until=until, asked=not running)
 
 
@@ -109,16 +105,35 @@ def judge_broker(broker: Broker, now: float) -> Verdict:
     )
 
 
+def _opened(link: Link, earliest: float | None) -> socket.socket:
+    """Connected, and encrypted where that is asked for. Raises OSError."""
+    plain = socket.create_connection((link.host, link.port), WAITING)
+    if not link.tls:
+        return plain
+    try:
+        context = tls.context(link.ca, earliest=earliest, own=link.own)
+        return context.wrap_socket(plain, server_hostname=link.host)
+    except BaseException:
+        plain.close()
+        raise
+
+
 def _answer(line: socket.socket, link: Link, *, running: bool) -> str | None:
-    """Why it does not take the box. Raises OSError."""
-    if not running:
-        user = None if link.own is not None else link.username or link.edge
-        return hello.ask(line, link.edge, user, link.password)
+    """Why it does not take the box. Raises OSError.
+
+    First it is let speak: what it says of our certificate is lost where we speak meanwhile.
+    """
     line.settimeout(REFUSING)
     try:
-        return "it closed the connection" if line.recv(1) == b"" else None
+        if line.recv(1) == b"":
+            return "it closed the connection"
     except TimeoutError:
+        pass
+    if running:
         return None
+    line.settimeout(WAITING)
+    user = None if link.own is not None else link.username or link.edge
+    return hello.ask(line, link.edge, user, link.password)
 
 
 def _alert(error: ssl.SSLError) -> str:
@@ -127,7 +142,9 @@ def _alert(error: ssl.SSLError) -> str:
     return found or f"encryption failed: {reason}"
 
 
-def _end(line: ssl.SSLSocket) -> float | None:
+def _end(line: socket.socket) -> float | None:
+    if not isinstance(line, ssl.SSLSocket):
+        return None
     said = (line.getpeercert() or {}).get("notAfter")
     return None if said is None else ssl.cert_time_to_seconds(str(said))
 

@@ -131,6 +131,7 @@ async def _radio(patient: _Patient) -> Verdict:
             wanted=settings.radio,
             running=patient.running,
             said=patient.said,
+            now=patient.now.timestamp(),
         )
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.bluez.bus import Refused, ask, system_bus
-from edge.doctor.verdict import Verdict, bad, first, ok, unknown, warn
+from edge.doctor.verdict import Verdict, bad, first, lasting, ok, unknown, warn
 
 _BLUEZ = "org.bluez"
 _OBJECTS = "org.freedesktop.DBus.ObjectManager.GetManagedObjects"
@@ -21,8 +21,9 @@ class Radio:
     """`failed`: why BlueZ does not answer, in D-Bus's word. `adapter` is None where there is none.
 
     `near`: devices that BlueZ hears now, ours or not. `reader` and `placed` are the agent's word:
-    how its radio fares, and how many of this home's devices it heard in the minute before it said
-    so. A pressed button is heard when it is pressed: none at all is nothing by itself.
+    how its radio fares, and how many of this home's devices it heard in the minute before that
+    word, `ago` seconds ago; `ever` since its start. A button is heard when it is pressed: none at
+    all is nothing by itself.
     """
 
     wanted: bool = True
@@ -34,18 +35,22 @@ class Radio:
     running: bool = False
     reader: str = ""
     placed: int | None = None
+    ever: int | None = None
+    ago: float = 0.0
 
 
 async def read_radio(
-    adapter: str, *, wanted: bool, running: bool, said: Mapping[str, Any]
+    adapter: str, *, wanted: bool, running: bool, said: Mapping[str, Any], now: float
 ) -> Radio:
     """Asks org.bluez what it has, and nothing of the radio. `adapter`: as hci0, or the first."""
-    heard = said.get("lately")
+    at = said.get("at")
     agents: dict[str, Any] = {
         "wanted": wanted,
         "running": running,
         "reader": str(said.get("reader") or "")[:40],
-        "placed": heard if isinstance(heard, int) else None,
+        "placed": _whole(said.get("lately")),
+        "ever": _whole(said.get("heard")),
+        "ago": max(0.0, now - at / 1_000) if isinstance(at, int | float) else 0.0,
     }
     if not wanted:
         return Radio(**agents)
@@ -80,8 +85,15 @@ def judge_radio(radio: Radio) -> Verdict:
 
 
 def _heard(radio: Radio) -> str:
-    ours = "" if radio.placed is None else f", {radio.placed} of this home's within a minute"
-    return f", {radio.near} devices heard now{ours}"
+    heard = f", {radio.near} devices heard now"
+    if not radio.running or radio.ever is None:
+        return heard
+    lately = f"{radio.placed or 0} in the minute before {lasting(radio.ago)} ago"
+    return f"{heard}; of this home's {radio.ever} since the agent's start, {lately}"
+
+
+def _whole(said: object) -> int | None:
+    return said if isinstance(said, int) and not isinstance(said, bool) else None
 
 
 def _of(objects: Mapping[str, Mapping[str, Mapping[str, Any]]], wanted: str) -> dict[str, Any]:

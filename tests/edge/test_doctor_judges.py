@@ -91,15 +91,24 @@ def test_clock(time: Time, state: State, words: str) -> None:
 
 
 HEARS = Radio(
-    adapter="hci0", powered=True, scanning=True, near=9, running=True, reader="hearing", placed=2
+    adapter="hci0",
+    powered=True,
+    scanning=True,
+    near=9,
+    running=True,
+    reader="hearing",
+    ever=3,
+    placed=2,
+    ago=30,
 )
+WORD = "of this home's 3 since the agent's start, 2 in the minute before 30 s ago"
 
 
 @pytest.mark.parametrize(
     ("radio", "state", "words"),
     [
-        (HEARS, "ok", "hci0 is on, 9 devices heard now, 2 of this home's within a minute"),
-        (replace(HEARS, placed=None), "ok", "hci0 is on, 9 devices heard now"),
+        (HEARS, "ok", f"hci0 is on, 9 devices heard now; {WORD}"),
+        (replace(HEARS, ever=None), "ok", "hci0 is on, 9 devices heard now"),
         (Radio(wanted=False), "unknown", "EDGE_RADIO=no"),
         (Radio(failed="ServiceUnknown"), "bad", "bluetoothd does not run"),
         (Radio(failed="NoReply"), "bad", "D-Bus does not answer: NoReply"),
@@ -110,7 +119,7 @@ HEARS = Radio(
         (replace(HEARS, scanning=False, near=0), "warn", "does not scan"),
         (replace(HEARS, scanning=False), "ok", "hci0 is on"),
         (replace(HEARS, near=0, placed=0), "warn", "0 devices heard now"),
-        (replace(HEARS, near=0, placed=1), "ok", "1 of this home's"),
+        (replace(HEARS, near=0, placed=1), "ok", "1 in the minute"),
     ],
 )
 def test_radio(radio: Radio, state: State, words: str) -> None:
