@@ -24,6 +24,7 @@ from edge.joining.answer import Granted
 from edge.joining.identity import Identity
 from edge.joining.join import keep
 from edge.main import OK, RESTART, TROUBLE, USAGE
+from edge.status import STATUS
 from gateway.edges.authority import Authority, begin
 from tests.edge.gateway import gateway
 from tests.edge.test_main import BOX, BUTTON, CONFIG, PRESSED, edge, running, to
@@ -35,6 +36,13 @@ LONGEST = 15.0
 def by_name(said: str) -> dict[str, dict[str, str]]:
     checks: list[dict[str, str]] = json.loads(said)["checks"]
     return {one["name"]: one for one in checks}
+
+
+async def noted(home: Path) -> None:
+    """The agent has written that it heard something, which it does every five seconds."""
+    async with asyncio.timeout(8):
+        while not json.loads((home / STATUS).read_text())["heard"]:  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.1)
 
 
 async def test_a_box_that_is_well_is_told_so_beside_its_agent_which_notices_nothing(
@@ -52,6 +60,7 @@ async def test_a_box_that_is_well_is_told_so_beside_its_agent_which_notices_noth
                 await asyncio.sleep(0.1)
                 if there.sent:
                     break
+            await noted(tmp_path)
             began, states = time.monotonic(), len(there.states)
             _, said, _ = await edge("doctor", "--json", home=tmp_path, **settings)
             took = time.monotonic() - began
