@@ -403,4 +403,4 @@ def _sync(path: Path) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    Installer().run()
+    Installer(within=float(sys.argv[1]) if sys.argv[1:] else WITHIN).run()

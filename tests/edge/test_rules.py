@@ -92,6 +92,3 @@ def test_the_rule_is_for_the_user_and_the_unit_of_the_service() -> None:
 
     assert "User=trygport\n" in unit
     assert "bluetooth.service" in unit
-    assert "install -m 644 deploy/edge.rules /etc/polkit-1/rules.d/" in (
-        DEPLOY / "README.md"
-    ).read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.packaging.tree import BOX
 from deploy.runtime.paths import DEPLOY
 from edge.main import NOT_JOINED, USAGE
 from edge.settings import PREFIX, Settings
@@ -23,19 +24,26 @@ def test_the_unit_runs_the_box_with_settings_that_exist() -> None:
     assert f"Environment=EDGE_HOME={Settings().home}\n" in UNIT
 
 
-def test_the_runbook_makes_what_the_unit_names() -> None:
-    runbook = (DEPLOY / "README.md").read_text(encoding="utf-8")
+def test_the_package_makes_what_the_unit_names() -> None:
+    users = (BOX / "sysusers.conf").read_text()
+    folders = (BOX / "tmpfiles.conf").read_text()
     [user] = re.findall(r"^User=(\w+)$", UNIT, re.MULTILINE)
-    [program] = re.findall(r"^ExecStart=(\S+)/bin/edge run$", UNIT, re.MULTILINE)
     [group] = re.findall(r"^SupplementaryGroups=(\w+)$", UNIT, re.MULTILINE)
     home = Settings().home
 
+    assert re.search(rf"^u {user} .* {home} ", users, re.MULTILINE)
+    assert f"m {user} {group}\n" in users
+    assert f"d {home} 0700 {user} {user} -\n" in folders
+
+
+def test_the_runbook_tells_how_the_package_is_installed_and_joined() -> None:
+    runbook = (DEPLOY / "README.md").read_text(encoding="utf-8")
+
     for line in (
-        rf"useradd .*--groups {group} --home-dir {home} .*{user}",
-        rf"install -d -m 700 -o {user} -g {user} {home}",
-        rf"python3 -m venv {program}",
-        r"install -m 644 deploy/edge.service /etc/systemd/system/edge.service",
-        rf"runuser -u {user} -- {program}/bin/edge join CODE\b.*",
+        r"\./deploy/package\b.*",
+        r"apt install \./trygport-edge_\*\.deb\b.*",
+        r"edge join CODE\b.*",
+        r"systemctl start edge",
     ):
         assert re.search(f"^{line}$", runbook, re.MULTILINE), line
 
