@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEDS = Path("/sys/class/leds")
-NAMES = ("ACT", "led0", "PWR", "led1")
-"""A Raspberry Pi's lamps by the kernel's names of today and of before; the first there is used.
+NAMES = ("ACT", "led0")
+"""A Raspberry Pi's green lamp by the kernel's names of today and of before.
 
-They are root's: deploy/edge-lamp.rules lets the service's user write these two files of each, and
-the unit must not forbid it. Source: Linux, Documentation/leds/leds-class.rst.
+It is root's: the package's udev.rules lets the service's user write two of its files, and the unit
+leaves them writable. Source: Linux, Documentation/leds/leds-class.rst.
 """
 
 _ON, _OFF, _BETWEEN = 0.12, 0.12, 0.6
