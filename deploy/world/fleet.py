@@ -22,7 +22,7 @@ from adapters.frame import LANES, Frame, Lane
 from deploy.world import rhythm
 from deploy.world.frames import frame, static_address
 from edge.clock import Clock, clock_from
-from edge.joining.identity import FILE, read_identity
+from edge.joining.identity import joined
 from edge.keeping.disk import SPOOL
 from edge.keeping.spool import KEEP_DAYS, Spool, Terms
 from edge.sending.heartbeat import Heartbeat
@@ -65,7 +65,7 @@ class Box:
         terms: Terms | None = None,
     ) -> None:
         """The box's identity lies in the folder already, as joining left it."""
-        identity = read_identity((folder / FILE).read_bytes())
+        identity = joined(folder)
         self.edge = identity.edge
         self.clock = clock
         self.spool = Spool(folder / SPOOL, clock, keep_days=keep_days, reserve=reserve, terms=terms)

@@ -23,6 +23,8 @@ from deploy.runtime.services import (
     certificate,
     free_port,
 )
+from gateway.clock import WallClock
+from gateway.edges.authority import begin
 from gateway.settings import Settings
 from gateway.store.seal import new_line
 
@@ -60,9 +62,12 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         database: Database | None = None,
         broker_extra: str = "",
+        certified: bool = True,
     ) -> Self:
-        """Broker (TLS for boxes), database and schema, but no gateway yet.
+        """Broker, database and schema, but no gateway yet.
 
+        Boxes and gateway show the broker certificates of an authority of its own; not `certified`,
+        they say passwords, the boxes over TLS: for figures to compare with.
         `settings` are the gateway's, by name without prefix, over what is set here. With a
         `database` given a new one is made in that cluster; `broker_extra` ends the broker's
         configuration. Raises Stop when `port` is in use.
@@ -73,6 +78,7 @@ class Stack:
             folder / "broker",
             passwords=dict.fromkeys(_USERS, password),
             tls=tls,
+            authority=_authority(folder) if certified else None,
             config_extra=broker_extra,
         )
         own = database or Database.start(folder / "database")
@@ -85,7 +91,8 @@ class Stack:
             environment={},
             http_port=http_port,
         )
-        stack.environment = stack._settings(password, clock) | dict(settings or {})
+        trust = stack._certificates() if certified else stack._passwords(password)
+        stack.environment = stack._settings(clock) | trust | dict(settings or {})
         stack.command("migrate")
         return stack
 
@@ -187,17 +194,32 @@ class Stack:
             )
         return found
 
-    def _settings(self, password: str, clock: str) -> dict[str, str]:
+    def _certificates(self) -> dict[str, str]:
+        """How boxes and gateway come in by certificates, and how boxes get theirs."""
+        boxes = f"127.0.0.1:{free_port()}"
+        return {
+            "authority": str(self.folder / "authority"),
+            "broker_identity": str(self.folder / "authority"),
+            "broker_files": str(self.broker.files),
+            "edge_listen": boxes,
+            "edge_address": boxes,
+        }
+
+    def _passwords(self, password: str) -> dict[str, str]:
+        return {
+            "broker_password": password,
+            "broker_password_file": str(self.broker.password_file),
+            "edge_broker_ca": str(self.certificate.cert),
+        }
+
+    def _settings(self, clock: str) -> dict[str, str]:
         https = free_port()
         return {
             "database": self.store.address,
             "database_owner": self.owner,
             "broker_port": str(self.broker.gateway_port),
-            "broker_password": password,
-            "broker_password_file": str(self.broker.password_file),
             "broker_pid_file": str(self.broker.pid_file),
             "edge_broker": f"mqtts://127.0.0.1:{self.broker.port}",
-            "edge_broker_ca": str(self.certificate.cert),
             "http_listen": f"127.0.0.1:{self.http_port}",
             "https_listen": f"127.0.0.1:{https}",
             "tls_cert": str(self.certificate.cert),
@@ -213,6 +235,15 @@ class Stack:
         told = {f"GATEWAY_{name.upper()}": value for name, value in wanted.items()}
         ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         return {**clean_environment(), **ours, **told}
+
+
+def _authority(folder: Path) -> Path:
+    """Its folder: made once, and kept as long as the folder it is in."""
+    made = folder / "authority"
+    if not (made / "root.pem").exists():
+        here = ("127.0.0.1",)
+        begin(made, broker_names=here, edge_names=here, now=WallClock().now())
+    return made
 
 
 def _identity_key(folder: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.world.api import Api, Json
 from deploy.world.fleet import Box
-from edge.joining.identity import FILE
+from edge.joining.identity import FILE, OWN
 from edge.keeping.disk import SPOOL
 from edge.sending.line import Line
 from edge.sending.uplink import Uplink
@@ -238,7 +238,8 @@ def photograph(home: ScriptedHome, to: Path) -> Path:
 def empty_card(home: ScriptedHome, to: Path) -> Path:
     """A new card with who the box is, and nothing else."""
     to.mkdir()
-    shutil.copy2(home.box.spool.path.parent / FILE, to / FILE)
+    for name in (FILE, OWN):
+        shutil.copy2(home.box.spool.path.parent / name, to / name)
     return to
 
 

@@ -12,7 +12,7 @@ from adapters.frame import Frame
 from deploy.world.fleet import Box
 from edge.clock import Clock
 from edge.event import Voice, event
-from edge.joining.identity import FILE, read_identity
+from edge.joining.identity import joined
 from edge.keeping.spool import Spool
 from edge.sending.path import Way
 from edge.sending.paths import Paths
@@ -38,7 +38,7 @@ class TwoWayBox(Box):
 
     def __init__(self, folder: Path, clock: Clock, *, first: Cable, second: Cable) -> None:
         super().__init__(folder, clock)
-        self.link = read_identity((folder / FILE).read_bytes()).link()
+        self.link = joined(folder).link()
         self.second = second
         self.paths = Paths(
             self.spool,

@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from adapters.frame import Batch, Lane, encode_spooled
 from deploy.world.fleet import Box
 from edge.clock import state
-from edge.joining.identity import FILE, Identity, read_identity
+from edge.joining.identity import Identity, joined
 from tests.acceptance.home import SOON
 
 LARGE = 10_000_000
@@ -65,7 +65,7 @@ def batch_of(box: Box, stream: str, bodies: list[str], *, boot: str = "", edge: 
 
 
 def _identity(box: Box) -> Identity:
-    return read_identity((box.spool.path.parent / FILE).read_bytes())
+    return joined(box.spool.path.parent)
 
 
 def _publish(identity: Identity, topic: str, payload: bytes) -> None:
@@ -87,8 +87,9 @@ def _publish(identity: Identity, topic: str, payload: bytes) -> None:
 
     client.on_disconnect = gone
     client.on_publish = taken
-    client.username_pw_set(identity.username, identity.password)
     trusted = ssl.create_default_context(cadata=identity.ca)
+    assert identity.own is not None
+    trusted.load_cert_chain(identity.own)
     client.tls_set_context(trusted)  # pyright: ignore[reportUnknownMemberType] - untyped there
     link = identity.link()
     client.connect(link.host, link.port)

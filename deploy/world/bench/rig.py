@@ -66,6 +66,7 @@ class Rig:
                 folder / "database", stream_wal=True, keep_wal=_KEEP_WAL, settings=_SERVER
             ),
             broker_extra=_LISTENER.format(port=port),
+            certified=False,
         )
         return cls(stack=stack, folder=folder, port=port)
 

@@ -34,7 +34,7 @@ from deploy.world.oracle_alerts import Town
 from deploy.world.receiver import Receiver
 from deploy.world.settling import Settled, add_installer, fit, settle_many
 from deploy.world.stack import Stack
-from edge.joining.identity import FILE
+from edge.joining.identity import FILE, OWN
 from edge.keeping.disk import SPOOL
 
 _HOMES = {"house 1": 1, "house 2": 1, "house 3": 5, "house 4": 1}
@@ -281,7 +281,8 @@ class World(Opened):
         self._mount(card, _CARD_OCTETS)
         self.cards[_WITH_CARD] = Card(folder=card)
         (index,) = self.houses[_WITH_CARD]
-        shutil.copy2(self.folder / "boxes" / self.settled[index].edge / FILE, card / FILE)
+        for name in (FILE, OWN):
+            shutil.copy2(self.folder / "boxes" / self.settled[index].edge / name, card / name)
 
     def _mount(self, place: Path, octets: int) -> None:
         place.mkdir(parents=True)
