@@ -18,6 +18,7 @@ from edge.care import Care, StatusFile, notify, terms
 from edge.clock import Clock, Steps
 from edge.doctor.command import doctor
 from edge.event import Voice
+from edge.hearing.patience import Patience
 from edge.hearing.reader import Reader
 from edge.joining.answer import Busy, Refused, Unreachable, WrongGateway
 from edge.joining.aside import OWNER, set_box_aside
@@ -235,7 +236,7 @@ class _Agent:
             told=self._radio,
             say=self._say,
             adapter=settings.adapter,
-            silence=settings.silence,
+            patience=Patience(silence=settings.silence),
         )
         self._stop = asyncio.Event()
         self._code = OK

@@ -19,7 +19,8 @@ from edge.event import Say, say_nothing
 from edge.hearing.anew import Anew
 from edge.hearing.echo import Echo
 from edge.hearing.ladder import Trouble
-from edge.hearing.mode import TRIAL, Probe, Verdict, patterns
+from edge.hearing.mode import Probe, Verdict, patterns
+from edge.hearing.patience import PATIENCE, Patience
 from edge.hearing.silence import Change, Silence
 from edge.hearing.strangers import Strangers
 from edge.hearing.watchdog import Watchdog
@@ -27,16 +28,12 @@ from edge.radio import Mode
 from edge.radio import Reader as State
 from edge.told.config import Config
 from edge.told.discovery import LONGEST, Sighting, Window
-from edge.visiting.connection import STEP, Records, VisitFailed
+from edge.visiting.connection import Records, VisitFailed
 from edge.visiting.link import FAULTS, Link, link, why_unwell
 from edge.visiting.visitor import Visitor
 
-FIRST = 20.0
-"""Seconds within which a new scan must hear something: `start()` may succeed and be deaf."""
 STARTING = 20.0
 """Seconds for BlueZ to answer a start or a stop."""
-LOOKING = 30.0
-"""Seconds between two looks at which devices have fallen silent."""
 LONGEST_PAUSE = 300.0
 """Seconds between two new scans at most, while each of them hears nothing."""
 
@@ -59,11 +56,7 @@ class Reader:
         told: Callable[[State], None],
         say: Say = say_nothing,
         adapter: str = "",
-        silence: float = 75.0,
-        first: float = FIRST,
-        step: float = STEP,
-        looking: float = LOOKING,
-        trial: float = TRIAL,
+        patience: Patience = PATIENCE,
         quiet: Silence | None = None,
     ) -> None:
         self.state: State = "starting"
@@ -73,11 +66,7 @@ class Reader:
         self._told = told
         self._say = say
         self._adapter = adapter
-        self._silence = silence
-        self._first = first
-        self._looking = looking
-        self._step = step
-        self._trial = trial
+        self._patience = patience
         self._tried: set[str] | None = None
         self._unsettled = True
         self._config = Config()
@@ -100,7 +89,12 @@ class Reader:
         self._heard = asyncio.Event()
         self._watchdog = Watchdog(clock=clock, notes=records, say=say, adapter=adapter)
         self._visitor = Visitor(
-            clock=clock, keep=keep, records=records, connect=self._connect, say=say, step=step
+            clock=clock,
+            keep=keep,
+            records=records,
+            connect=self._connect,
+            say=say,
+            step=patience.step,
         )
 
     def follow(self, config: Config) -> None:
@@ -187,8 +181,8 @@ class Reader:
             return Verdict(mode="active", why="discovery" if self._windows else "nothing_placed")
         try:
             await self._try("passive", 0)
-            heard = await self._try("active", self._trial)
-            passively = await self._try("passive", self._trial)
+            heard = await self._try("active", self._patience.trial)
+            passively = await self._try("passive", self._patience.trial)
         except FAULTS:
             return Verdict(mode="active", why="passive_refused")
         probe = Probe(heard, passively, told_repeats=self._quiet.told_repeats)
@@ -217,7 +211,9 @@ class Reader:
             await self._let_go()
             self._failures = 0
             self._quiet.begun(self._now())
-            return await self._until_trouble(self._first * self._watchdog.ladder.patience())
+            return await self._until_trouble(
+                self._patience.first * self._watchdog.ladder.patience()
+            )
         except FAULTS as fault:
             _log.warning("the scan did not start: %s", fault or type(fault).__name__)
             self._failures = min(self._failures + 1, 10)
@@ -230,7 +226,7 @@ class Reader:
         while self._loss is None and not self._unsettled and not self._anew.is_due:
             if (last := self._heard_at) is not None:
                 self._say_hearing()
-            until = started + patience if last is None else last + self._silence
+            until = started + patience if last is None else last + self._patience.silence
             if until <= self._now():
                 return "silent"
             with suppress(TimeoutError):
@@ -274,7 +270,7 @@ class Reader:
             for address, device in self._config.devices.items():
                 if device.connect is not None:
                     with suppress(*FAULTS):
-                        async with asyncio.timeout(self._step):
+                        async with asyncio.timeout(self._patience.step):
                             await close_stale_connections_by_address(address)
 
     async def _stop(self, scanner: BleakScanner) -> None:
@@ -333,7 +329,7 @@ class Reader:
     async def _look_for_ever(self) -> None:
         """Only while the radio hears: a deaf radio says nothing of any device."""
         while True:
-            await asyncio.sleep(self._looking)
+            await asyncio.sleep(self._patience.looking)
             if self.state == "hearing":
                 placed = self._config.devices.keys() - self._linked
                 for change in self._quiet.look(placed, self._now(), self._remembers):
@@ -372,7 +368,9 @@ class Reader:
         device = self._devices.get(address)
         if device is None:
             raise VisitFailed("it has not been heard yet")
-        async with link(device, left, connecting=3 * self._step, leaving=self._step) as made:
+        async with link(
+            device, left, connecting=3 * self._patience.step, leaving=self._patience.step
+        ) as made:
             self._linked.add(address)
             try:
                 yield made

@@ -10,7 +10,8 @@ import pytest
 from adapters.frame import Frame, Lane
 from deploy.world.peripheral import Advertisement, Peripheral, Service
 from edge.event import Detail, Say
-from edge.hearing.reader import FIRST, LOOKING, Reader
+from edge.hearing.patience import FIRST, LOOKING, Patience
+from edge.hearing.reader import Reader
 from edge.hearing.silence import Silence
 from edge.keeping.spool import SpoolFailed
 from edge.radio import Reader as State
@@ -92,12 +93,14 @@ def a_reader(
         records=kept,
         told=kept.told,
         say=say or _nobody_listens,
-        silence=silence,
-        first=first,
-        step=step,
-        looking=LOOKING if quiet is None else 0.05,
+        patience=Patience(
+            silence=silence,
+            first=first,
+            step=step,
+            looking=LOOKING if quiet is None else 0.05,
+            trial=trial,
+        ),
         quiet=quiet,
-        trial=trial,
     )
 
 
