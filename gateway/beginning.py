@@ -201,8 +201,7 @@ def _box(at: Progress, known: Example) -> str:
     if not at.joined:
         return (
             "on the box: edge join CODE   (as `gateway edges add` told it; lost or older than 24 "
-            f"hours: gateway edges end {known.box}, then gateway edges add --home "
-            f"{known.home_public})"
+            f"hours: gateway edges code {known.box})"
         )
     return "on the box: edge run"
 
