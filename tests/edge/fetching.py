@@ -5,32 +5,15 @@ Run with a spool, the meter's address, and which spool it is: the honest one, or
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adapters.frame import Frame, Lane
 from edge.care import terms
 from edge.hearing.reader import Reader
-from edge.keeping.spool import Spool
 from edge.told.config import Config, Device, Numbered, Plan, Racp
 from tests.edge.frames import HandClock
+from tests.edge.late import SPOOLS
 
 RACP = Racp(service="1808", records=("2a18", "2a34"), number=Numbered(record="2a18", offset=1))
-
-
-class Late(Spool):
-    """The saboteur: it remembers where the records stand before their frames are on disk."""
-
-    _left: tuple[Sequence[Frame], Lane] | None = None
-
-    def append_many(self, frames: Sequence[Frame], lane: Lane) -> None:
-        left = self._left
-        self._left = frames, lane
-        if left is not None:
-            super().append_many(*left)
-
-
-SPOOLS: Mapping[str, type[Spool]] = {"honest": Spool, "late": Late}
 
 
 async def main(path: Path, meter: str, name: str) -> None:

@@ -9,13 +9,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from adapters.frame import Frame, Lane, encode_frame
+from adapters.frame import Lane, encode_frame
 from edge.keeping.spool import Spool
 from tests.edge.frames import HOUR, HandClock, heard
+from tests.edge.late import SPOOLS
 
 AT = 400
 """More calls of one kind than a life makes."""
@@ -34,21 +35,6 @@ KINDS: Mapping[str, tuple[str, Callable[[], object]]] = {
     "fallocate": ("fallocate", lambda: os.posix_fallocate(_NOTHING, 0, 1)),
 }
 """The system calls of each kind as strace knows them, and one that does nothing."""
-
-
-class Late(Spool):
-    """The saboteur: what it is given it writes with the next."""
-
-    _left: tuple[Sequence[Frame], Lane] | None = None
-
-    def append_many(self, frames: Sequence[Frame], lane: Lane) -> None:
-        left = self._left
-        self._left = frames, lane
-        if left is not None:
-            super().append_many(*left)
-
-
-SPOOLS: Mapping[str, type[Spool]] = {"honest": Spool, "late": Late}
 
 
 class Script:

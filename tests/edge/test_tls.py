@@ -52,30 +52,33 @@ async def connects(link: Link, clock: HandClock, spool: Spool) -> str:
     return ""
 
 
-async def test_a_clock_years_behind_keeps_no_call_from_the_broker_until_it_is_synchronised(
-    service_folder: Path, tmp_path: Path, clock: HandClock
-) -> None:
-    later = certificate(tmp_path / "later", begins=10 * YEAR, ends=12 * YEAR)
-    with secured(service_folder / "later", later) as link, Spool(tmp_path / "s", clock) as spool:
+async def unsure_and_sure(
+    folder: Path, clock: HandClock, *, begins: timedelta, ends: timedelta
+) -> tuple[str, str]:
+    """What a box says of a broker's certificate of these dates without a right clock, and with."""
+    shown = certificate(folder / "shown", begins=begins, ends=ends)
+    with secured(folder / "broker", shown) as link, Spool(folder / "s", clock) as spool:
         clock.sure = False
-        clock.ms = 0  # a box in 1970
         unsure = await connects(link, clock, spool)
         clock.sure = True
-        sure = await connects(link, clock, spool)
+        return unsure, await connects(link, clock, spool)
+
+
+async def test_a_clock_years_behind_keeps_no_call_from_the_broker_until_it_is_synchronised(
+    service_folder: Path, clock: HandClock
+) -> None:
+    clock.ms = 0  # a box in 1970
+
+    unsure, sure = await unsure_and_sure(service_folder, clock, begins=10 * YEAR, ends=12 * YEAR)
 
     assert unsure == ""
     assert "not yet valid" in sure
 
 
 async def test_a_clock_years_ahead_neither_and_an_expired_certificate_is_refused_when_it_is_right(
-    service_folder: Path, tmp_path: Path, clock: HandClock
+    service_folder: Path, clock: HandClock
 ) -> None:
-    earlier = certificate(tmp_path / "earlier", begins=-3 * YEAR, ends=-YEAR)
-    with secured(service_folder / "early", earlier) as link, Spool(tmp_path / "s", clock) as spool:
-        clock.sure = False
-        unsure = await connects(link, clock, spool)
-        clock.sure = True
-        sure = await connects(link, clock, spool)
+    unsure, sure = await unsure_and_sure(service_folder, clock, begins=-3 * YEAR, ends=-YEAR)
 
     assert unsure == ""
     assert "expired" in sure
