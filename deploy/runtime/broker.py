@@ -146,6 +146,7 @@ class Broker:
     def _in_clear(self, tls: Certificate | None, extra: str) -> str:
         boxes = f"certfile {tls.cert}\nkeyfile {tls.key}\ntls_version tlsv1.2" if tls else ""
         acl = self.folder / "mosquitto.acl"
+        acl.touch(mode=0o600)
         acl.write_text(access_list())
         return in_clear(acl, self.password_file, self._places(), boxes=boxes, extra=extra)
 

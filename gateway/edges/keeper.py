@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from gateway import log
 from gateway.clock import Clock
@@ -44,10 +45,25 @@ class Known:
     """None while it has not said anything: whoever is shut out stays so."""
 
 
+class Lay(Protocol):
+    """As `lay_out`."""
+
+    def __call__(
+        self,
+        folder: Path,
+        authority: Authority,
+        *,
+        revoked: Mapping[int, datetime],
+        shut_out: Sequence[str] | None,
+        now: datetime,
+    ) -> bool: ...
+
+
 class Keeper:
     """One round after another: the database, the files, the broker. `authority` is as of the last.
 
-    While the database is away the files are kept as they were last known to be right.
+    While the database is away the files are kept as they were last known to be right. Tests give a
+    `lay` that breaks the promise.
     """
 
     def __init__(
@@ -59,6 +75,7 @@ class Keeper:
         authority: Authority,
         *,
         longest: float = LONGEST,
+        lay: Lay = lay_out,
     ) -> None:
         self.authority = authority
         self._settings = settings
@@ -66,6 +83,7 @@ class Keeper:
         self._clock = clock
         self._health = health
         self._longest = longest
+        self._lay = lay
         self._known = Known()
         self._unread = True
         self._lock = asyncio.Lock()
@@ -125,7 +143,7 @@ class Keeper:
         folder = self._settings.broker_files
         if folder is None:
             return
-        self._unread |= lay_out(
+        self._unread |= self._lay(
             folder,
             self.authority,
             revoked=self._known.revoked,
@@ -140,10 +158,11 @@ class Keeper:
             _log.info("the broker was told", revoked=len(self._known.revoked))
 
     def _renew_own(self, now: datetime) -> None:
-        """At two thirds of their lives, by which time no operator must have thought of it."""
+        """At two thirds of their lives, or when another issuer has taken the place of theirs."""
+        issuer = self.authority.issuer.certificate.subject
         for name in OWN:
             there = self.authority.own(name)
-            if now >= there.not_valid_before_utc + RENEW_AFTER:
+            if there.issuer != issuer or now >= there.not_valid_before_utc + RENEW_AFTER:
                 self.authority.make_own(name, hosts_of(there), now)
                 _log.info("a certificate of our own was renewed", name=name)
 

@@ -45,14 +45,14 @@ def lay_out(
         AUTHORITY: (authority.chain_pem, _OPEN),
         CERTIFICATE: ((authority.folder / "broker.pem").read_bytes(), _OPEN),
         KEY: ((authority.folder / "broker.key").read_bytes(), _SECRET),
-        ACL: (access_list(shut_out).encode(), _OPEN),
+        ACL: (access_list(shut_out).encode(), _SECRET),
     }
     changed = [_put_unless_there(folder / name, *each) for name, each in wanted.items()]
     return any([*changed, _list(folder / LIST, authority, revoked, now)])
 
 
 def _put_unless_there(path: Path, content: bytes, mode: int) -> bool:
-    if _content(path) == content and path.stat().st_mode & 0o007 == mode & 0o007:
+    if _content(path) == content and not path.stat().st_mode & 0o007 & ~mode:
         return False
     put(path, content, mode)
     return True

@@ -9,26 +9,33 @@ import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from time import monotonic
 
 from gateway import log
 from gateway.health import Health
 
 _EVERY = 1.0
+_QUIET = 60.0
 _MOST = 1_000_000
 """Bytes of the log read at a time: the rest waits for the next look."""
 
+_TLS = r"(OpenSSL Error\[0\]|Client connection from \S+ failed): error:\w+:SSL routines::"
+
 KINDS: Mapping[str, re.Pattern[str]] = {
     "certificate": re.compile(
-        r"OpenSSL Error\[0\]: error:.*(certificate|unknown ca|bad signature)", re.IGNORECASE
+        _TLS + "(certificate verify failed|peer did not return a certificate)"
     ),
-    "handshake": re.compile(r"OpenSSL Error\[0\]: error:"),
-    "login": re.compile(r"disconnected, not authori[sz]ed|Connection Refused"),
+    "handshake": re.compile(_TLS + "(?!unexpected eof)"),
+    "login": re.compile(r"disconnected, not authori[sz]ed"),
     "packet": re.compile(
-        r"disconnected due to (protocol error|malformed packet|oversize packet|\S+ not supported)"
+        r"disconnected due to (protocol error|malformed packet|oversize packet)"
+        r"|on client \S+: Requested QoS not supported"
     ),
     "twin": re.compile(r"already connected, closing old connection"),
+    "own files": re.compile(r"Error: Unable to load|Error when reloading"),
 }
-"""What a line says, by the first that fits; `twin`: two who show the same certificate."""
+"""What a line says, by the first that fits; `twin`: two who show the same certificate; `own files`:
+the broker cannot read what it should, and goes on with less (see revocation.py)."""
 
 _log = log.get(__name__)
 
@@ -40,10 +47,14 @@ class Refusals:
         self._path = path
         self._every = every
         self._rest = ""
+        self._since = dict.fromkeys(KINDS, 0)
+        self._told = dict.fromkeys(KINDS, -_QUIET)
         self._at = _size(path)
         self._file = _number(path)
         self._count = health.counter(
-            "broker_refusals", "Whom the broker refused, by what was wrong", ("kind",)
+            "broker_refusals",
+            "Whom the broker refused, by what was wrong; certificate with the canary's own knocks",
+            ("kind",),
         )
         for kind in KINDS:
             self._count.labels(kind)
@@ -70,10 +81,15 @@ class Refusals:
             self._note(line)
 
     def _note(self, line: str) -> None:
+        """The log has one line of each kind a minute, so that no thief can fill it."""
         kind = next((kind for kind, says in KINDS.items() if says.search(line)), None)
-        if kind is not None:
-            self._count.labels(kind).inc()
-            _log.warning("the broker refused somebody", kind=kind, said=line[:200])
+        if kind is None:
+            return
+        self._count.labels(kind).inc()
+        self._since[kind] += 1
+        if monotonic() - self._told[kind] > _QUIET:
+            times, self._since[kind], self._told[kind] = self._since[kind], 0, monotonic()
+            _log.warning("the broker refused", kind=kind, times=times, last=line[:200])
 
 
 def _size(path: Path) -> int:

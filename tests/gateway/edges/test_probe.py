@@ -21,6 +21,7 @@ from tests.gateway.edges.trust import (
     Trust,
     connect_packet,
     connected,
+    entered,
     new_authority,
     now,
     raw,
@@ -247,17 +248,6 @@ def test_what_is_no_tls_ends_the_connection(packet: bytes, trust: Trust) -> None
 
 
 # ---------------------------------------------------------------- certificates
-
-
-def entered(trust: Trust, who: Identity | None) -> bool:
-    """Whether somebody with this certificate is let in at either door."""
-    said = list[bytes]()
-    for port in (trust.broker.port, trust.broker.gateway_port):
-        try:
-            said.append(raw(port, who, connect_packet(), ca=trust.ca))
-        except OSError:
-            said.append(b"")
-    return any(word[:1] == b"\x20" and word[3] == 0 for word in said)
 
 
 def test_an_honest_certificate_enters(trust: Trust, thief: Identity) -> None:

@@ -211,6 +211,26 @@ def raw(port: int, who: Identity | None, *packets: bytes, ca: Path | None = None
         return said
 
 
+def entered(trust: Trust, who: Identity | None) -> bool:
+    """Whether somebody with this certificate is let in at either door."""
+    ports = (trust.broker.port, trust.broker.gateway_port)
+    return max([_enters(port, who, trust.ca) for port in ports])  # at both, always
+
+
+def _enters(port: int, who: Identity | None, ca: Path) -> bool:
+    context = who.context() if who is not None else ssl.create_default_context(cafile=ca)
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=SOON) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+        ):
+            tls.sendall(connect_packet())
+            said = tls.recv(4)
+    except OSError:
+        return False
+    return said[:1] == b"\x20" and said[3] == 0
+
+
 def connect_packet(name: bytes = b"thief") -> bytes:
     """MQTT 5, clean start, keep-alive 30 s."""
     body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00" + len(name).to_bytes(2) + name
