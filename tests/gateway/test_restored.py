@@ -11,7 +11,7 @@ from gateway.store import epoch
 from gateway.store.epoch import RestoredAlready
 from gateway.store.pool import connect_to
 from tests.gateway.ingest_home import Parts, parts
-from tests.gateway.test_join import command
+from tests.gateway.joined import command
 
 
 @pytest.fixture
