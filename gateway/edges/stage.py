@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway import log
 from gateway.clock import Clock, WallClock
+from gateway.edges import works
 from gateway.edges.authority import Authority, BadAuthority
 from gateway.edges.canary import EVERY, Canary
 from gateway.edges.keeper import LONGEST, Keeper
@@ -37,8 +37,6 @@ _FRESH = 5.0
 """Seconds between two looks at whether the server's certificate was renewed."""
 
 _AGAIN = 2.0
-
-_log = log.get(__name__)
 
 
 def fit(settings: Settings) -> None:
@@ -68,7 +66,9 @@ async def run(
             door = Door(
                 pool, clock, health, authority=lambda: keeper.authority, broker=settings.edge_broker
             )
-            server = _Server(_config(application(door), authority.folder))
+            app = application(door)
+            app.routes.extend(works.routes(health))
+            server = _Server(_config(app, authority.folder))
             canary = Canary(
                 partial(_doors, settings),
                 authority.folder,

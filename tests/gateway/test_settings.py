@@ -1,5 +1,7 @@
 """A setting that cannot be followed is refused at once, by name."""
 
+import re
+import secrets
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,76 @@ def test_a_bad_setting_is_named(
         Settings.read()
 
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"broker_host": "10.0.0.7"}, "MQTT in clear is for this machine alone"),
+        ({"broker_host": "broker.kommune.dk"}, "set GATEWAY_BROKER_IDENTITY"),
+        ({"edge_broker": "mqtt://10.0.0.7:1883"}, "GATEWAY_EDGE_BROKER=mqtt://10.0.0.7:1883"),
+        ({"edge_broker": "mqtt://broker.kommune.dk"}, "only mqtts://"),
+        ({"clock": "driven:/tmp/now"}, "in production only wall"),
+    ],
+)
+def test_production_refuses_what_only_a_test_may_do(settings: dict[str, str], said: str) -> None:
+    Settings.model_validate({**settings, "production": False})
+
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Settings.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"broker_host": "localhost"},
+        {"broker_host": "::1"},
+        {"broker_host": "broker.kommune.dk", "broker_tls_ca": "ca.pem"},
+        {"broker_host": "broker.kommune.dk", "broker_identity": "identity"},
+        {"edge_broker": "mqtts://broker.kommune.dk:8883"},
+    ],
+)
+def test_production_takes_what_is_safe(settings: dict[str, str]) -> None:
+    assert Settings.model_validate(settings).production
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authority",
+        "broker_identity",
+        "broker_files",
+        "broker_password_file",
+        "identity_key",
+        "tls_key",
+    ],
+)
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o601])
+def test_production_refuses_a_secret_that_everybody_can_read(
+    name: str, mode: int, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    settings = {name: secret, "broker_password": "long enough, I think"}
+    assert Settings.model_validate(settings)
+    secret.chmod(mode)
+
+    with pytest.raises(ValueError, match=f"type chmod {mode & 0o770:o} {secret}"):
+        Settings.model_validate(settings)
+
+
+@pytest.mark.parametrize("word", ["", "trygport", "aaaaaaaaaaaaaaaaaaaaaaaa", "1212121212121212"])
+def test_production_refuses_a_password_of_the_broker_that_can_be_guessed(word: str) -> None:
+    Settings.model_validate({"broker_password": word, "production": False}).refuse_open_broker()
+
+    with pytest.raises(BadSetting, match="at least 16 random characters"):
+        Settings.model_validate({"broker_password": word}).refuse_open_broker()
+
+
+def test_production_takes_a_random_one_or_certificates() -> None:
+    Settings.model_validate({"broker_password": secrets.token_hex(16)}).refuse_open_broker()
+    Settings.model_validate({"broker_identity": "identity"}).refuse_open_broker()
 
 
 def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
