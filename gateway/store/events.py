@@ -40,6 +40,8 @@ WORDS = frozenset(
         "line.hook",
         "clock.stepped",
         "config.refused",
+        "certificate.renewed",
+        "certificate.not_renewed",
     }
 )
 """The words that we know; others are kept all the same."""

@@ -134,6 +134,20 @@ def _stepped(details: Details) -> str:
     return f"Boksens ur blev stillet {lasting(abs(seconds))} {way}."
 
 
+_RENEWING: Mapping[int, str] = {
+    4: "ingen svarede",
+    5: "den blev afvist: er boksen lukket ude?",
+    6: "en anden gateway svarede",
+}
+"""By the exit code of `edge renew`."""
+
+
+def _not_renewed(details: Details) -> str:
+    code = details.get("code")
+    why = _RENEWING.get(code) if isinstance(code, int) else None
+    return f"Boksens certifikat blev ikke fornyet{f': {why}' if why else ''}. Boksen prøver igen."
+
+
 SENTENCES: Mapping[str, Callable[[Details], str]] = {
     "radio.silent": lambda of: f"Radioen hører ingenting{_because(of, 'trouble', _RADIO)}.",
     "radio.hearing": _hearing,
@@ -158,6 +172,8 @@ SENTENCES: Mapping[str, Callable[[Details], str]] = {
     "line.back": lambda of: f"Den normale forbindelse er tilbage{_for(of, 'seconds')}.",
     "line.hook": _hook,
     "clock.stepped": _stepped,
+    "certificate.renewed": lambda _: "Boksens certifikat blev fornyet.",
+    "certificate.not_renewed": _not_renewed,
     "config.refused": lambda of: (
         "Boksen følger ikke den nyeste opsætning, men den forrige; den kunne ikke bruge"
         f" {of.get('field') or 'den'}."

@@ -123,11 +123,14 @@ async def test_a_restart_is_answered_by_the_next_agent_though_it_is_asked_again_
 async def test_the_log_is_told_and_a_box_without_a_lamp_says_so(
     broker: Broker, tmp_path: Path
 ) -> None:
-    async with gateway(broker, BOX), asking(broker) as client:
-        async with running(tmp_path, EDGE_RADIO="no", **to(broker)):
-            lamp = await answer(client, command("identify"))
-            log = await answer(client, command("send_log"))
-            radio = await answer(client, command("rescan"))
+    async with (
+        gateway(broker, BOX),
+        asking(broker) as client,
+        running(tmp_path, EDGE_RADIO="no", **to(broker)),
+    ):
+        lamp = await answer(client, command("identify"))
+        log = await answer(client, command("send_log"))
+        radio = await answer(client, command("rescan"))
 
     assert (lamp["error"], radio["error"], log["error"]) == ("no_lamp", "no_radio", None)
     assert "asked to send_log for 10 seconds" in log["log"]

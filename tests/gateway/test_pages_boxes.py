@@ -23,7 +23,9 @@ NOW = datetime(2026, 3, 2, 20, tzinfo=UTC)
 THINNED = "1200 målinger blev kasseret, de ældste først, for der var ikke plads til dem."
 DENIED = " men det blev afvist: Denied."
 EDGE = Path(__file__).parents[2] / "edge"
-WORD = re.compile(r'"((?:radio|device|spool|storage|line|clock)\.[a-z_]+)"')
+SUBJECTS = "radio|device|spool|storage|line|clock|config|certificate"
+WORD = re.compile(rf'"((?:{SUBJECTS})\.[a-z_]+)"')
+FILES = {"spool.sqlite", "config.json"}
 
 
 @pytest.fixture
@@ -96,10 +98,10 @@ def event(word: str, **details: Any) -> Happened:
 
 
 def test_each_word_that_a_box_says_has_a_danish_sentence() -> None:
-    said = {word for file in EDGE.glob("*.py") for word in WORD.findall(file.read_text())}
+    said = {word for file in EDGE.rglob("*.py") for word in WORD.findall(file.read_text())}
 
     assert len(said) > 10
-    assert said - {"spool.sqlite"} <= WORDS
+    assert said - FILES <= WORDS
     assert set(SENTENCES) == WORDS
     assert set(TROUBLE) == TROUBLES
 
@@ -157,6 +159,10 @@ def test_each_word_that_a_box_says_has_a_danish_sentence() -> None:
                 "Boksen følger ikke den nyeste opsætning, men den forrige;"
                 " den kunne ikke bruge config.calls."
             ),
+        ),
+        (
+            event("certificate.not_renewed", code=4),
+            "Boksens certifikat blev ikke fornyet: ingen svarede. Boksen prøver igen.",
         ),
         (event("of.tomorrow", a=1, b="c"), "of.tomorrow (a: 1, b: c)"),
         (event("of.tomorrow"), "of.tomorrow"),
