@@ -37,8 +37,9 @@ def make(tree: Path, into: Path, *, target: Target, version: str, epoch: int) ->
     _control(tree, target=target, version=version)
     _settle(tree, epoch)
     package = into / f"{NAME}_{version}_{target.architecture}.deb"
-    # one thread, since what xz writes depends on how many there are
-    options = ["--root-owner-group", "-Zxz", "--threads-max=1", "--build"]
+    # one thread, since what xz writes depends on how many there are; -z6 saves a tenth and takes
+    # five times as long
+    options = ["--root-owner-group", "-Zxz", "-z1", "--threads-max=1", "--build"]
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}
     run(["dpkg-deb", *options, tree, package], env=env, failed=_refused)
     return package
