@@ -126,7 +126,7 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     make_sure_of_room_for(asked.background * asked.seconds + kept)
     async with Receiver() as receiver:
         settings = {"webhook_url": receiver.url, "webhook_secret": receiver.secret}
-        async with rig(settings, say=say) as started:
+        async with rig(settings, tls=arguments.tls, say=say) as started:
             say(f"Settling {asked.homes + asked.boxes} homes …")
             await town.settle(
                 started.stack, asked.homes + asked.boxes, now=datetime.now(UTC), say=say
@@ -218,6 +218,7 @@ async def start_pressing(
         patience=_PATIENCE,
         broker=started.stack.environment["edge_broker"],
         ca=await asyncio.to_thread(started.stack.certificate.cert.read_text),
+        certificates=str(town.certificates(started.stack)) if started.tls else "",
         folder=str(started.folder / "boxes"),
         report=str(report),
     )

@@ -4,13 +4,16 @@ import contextlib
 import json
 import random
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deploy.world.bench import packets
 from deploy.world.bench.homes import PASSWORD
+from deploy.world.bench.issued import context
 from deploy.world.bench.load import COLUMNS, Message
 from edge.sending.lanes import PACES
 
@@ -19,6 +22,8 @@ STATE_EVERY = 300.0
 """Seconds between a box's state messages (edge/sending/heartbeat.py)."""
 READ = 1 << 16
 """Bytes that are read of a connection at a time."""
+BUSY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""Nothing can be read or written now."""
 
 _STATE_NUMBER, _SUBSCRIBE_NUMBER = 2, 9
 _PATIENCE = 10.0
@@ -64,6 +69,17 @@ class Box:
         grown = min(patience * 2.0**self.again, max(_PACE.longest, patience))
         self.due = now + grown * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
 
+    def received(self) -> bytes | None:
+        """What has come; None when nothing has, and nothing at all when the broker has closed."""
+        try:
+            found = self.line.recv(READ)
+            # of what is decrypted already epoll does not tell
+            while isinstance(self.line, ssl.SSLSocket) and self.line.pending():
+                found += self.line.recv(READ)
+        except BUSY:
+            return None
+        return found
+
     def leave(self) -> None:
         """Say good-bye."""
         with contextlib.suppress(OSError):
@@ -72,13 +88,10 @@ class Box:
         self.is_open = False
 
 
-def open_all(boxes: Sequence[Box], place: tuple[str, int]) -> None:
+def open_all(boxes: Sequence[Box], place: tuple[str, int], certificates: Path | None) -> None:
     """Connect as boxes do: subscribed, and with their birth told. Raises Refused, OSError."""
     for box in boxes:
-        box.line = socket.socket()
-        box.line.settimeout(_PATIENCE)
-        box.line.connect(place)
-        box.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        box.line = line(box.name, place, certificates)
         box.line.sendall(packets.connect(box.name, PASSWORD, keepalive=KEEPALIVE))
     for box in boxes:
         _await(box, packets.CONNACK)
@@ -92,6 +105,15 @@ def open_all(boxes: Sequence[Box], place: tuple[str, int]) -> None:
         box.line.settimeout(0)
         box.state_due = time.monotonic() + 1 + box.home % int(STATE_EVERY)
         box.is_open = True
+
+
+def line(name: str, place: tuple[str, int], certificates: Path | None) -> socket.socket:
+    """A connection that shows the box's certificate, where there are any. Raises OSError."""
+    made = socket.create_connection(place, timeout=_PATIENCE)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if certificates is None:
+        return made
+    return context(certificates, name).wrap_socket(made, server_hostname=place[0])
 
 
 def state(box: Box) -> bytes:

@@ -96,7 +96,7 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
         rate=arguments.rate,
     )
     make_sure_of_room_for(sum(row.seconds * row.most for row in _rows(asked)))
-    async with rig(say=say) as started:
+    async with rig(tls=arguments.tls, say=say) as started:
         say(f"Settling {asked.homes} homes …")
         await town.settle(started.stack, asked.homes, now=datetime.now(UTC), say=say)
         await started.start_gateway(asked.processes)
@@ -120,7 +120,7 @@ async def _measured(started: Rig, asked: _Asked, say: Say) -> dict[str, Any]:
     return {
         **figures(default, copies),
         **_counts(counted),
-        "message_shape": _shape(default.leg.shape, sum(default.sent.frames.values())),
+        "message_shape": _shape(started, default),
         "rows": {one.leg.shape.frames_a_message: _row(one, copies) for one in rows},
         "complaints": started.complaints(say),
         "settings": await _durability(started, counted.stored),
@@ -249,14 +249,15 @@ def _counts(counted: counting.Count) -> dict[str, int]:
     return {"stored_all": said.pop("stored"), **said}
 
 
-def _shape(shape: Shape, frames: int) -> dict[str, Any]:
+def _shape(started: Rig, outcome: Outcome) -> dict[str, Any]:
+    shape, frames = outcome.leg.shape, sum(outcome.sent.frames.values())
     return {
         "boxes": shape.homes,
         "frames_a_message": shape.frames_a_message,
         "observations_a_frame": PER_FRAME,
         "encrypted": 1 / ENCRYPTED_EVERY,
         "equal_payloads": round(equal_share(frames), 3),
-        "tls": False,
+        "tls": started.tls,
     }
 
 

@@ -13,6 +13,7 @@ from deploy.world.bench.load import PER_FRAME, PRESS_EVERY, Shape
 from deploy.world.bench.plan import Plan
 from deploy.world.bench.rig import NotReady, Rig
 from deploy.world.bench.sending import Sending, Sent
+from deploy.world.bench.town import certificates
 
 Say = Callable[[str], None]
 
@@ -134,6 +135,7 @@ def plan_for(rig: Rig, leg: Leg) -> Plan:
         makers=_MAKERS,
         ready=leg.ready,
         report=str(rig.folder / "sent.json"),
+        certificates=str(certificates(rig.stack)) if rig.tls else "",
     )
 
 

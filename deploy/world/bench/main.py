@@ -30,6 +30,11 @@ BENCHES: Mapping[str, str] = {
 }
 """Each benchmark, which is a module here, and what it measures."""
 
+WITH_TLS = frozenset({"ingest", "alert", "outage", "edge"})
+"""Those that can be run with mutual TLS (`--tls`)."""
+IN_CLEAR = ("observations_per_s", "ratio", "p50_ms", "p99_ms", "drain_per_s", "max_ms")
+"""What is told again of the run in clear, beside the one with mutual TLS."""
+
 _LOST = 1
 _NEVER = (
     *("lost", "duplicated", "findings_missing", "findings_surplus"),
@@ -81,13 +86,26 @@ def is_wrong(figures: Mapping[str, Any]) -> bool:
 
 
 async def _until_stopped(asked: argparse.Namespace) -> dict[str, Any] | None:
-    job = asyncio.create_task(_bench(asked.bench).run(asked, _say))
+    job = asyncio.create_task(_measured(asked))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, job.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         return await job
     return None
+
+
+async def _measured(asked: argparse.Namespace) -> dict[str, Any]:
+    """With mutual TLS the same in clear first: one machine, one hour, one table."""
+    bench = _bench(asked.bench)
+    if not getattr(asked, "tls", False):
+        return await bench.run(asked, _say)
+    _say("First in clear …")
+    clear = await bench.run(argparse.Namespace(**{**vars(asked), "tls": False}), _say)
+    _say("Now with mutual TLS …")
+    figures = await bench.run(asked, _say)
+    beside = {name: clear[name] for name in IN_CLEAR if name in clear}
+    return {**figures, "in_clear": beside}
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -100,6 +118,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         sub.register("type", float, above_zero)
         if name in words:
             _bench(name).add_arguments(sub)
+            if name in WITH_TLS:
+                sub.add_argument(
+                    "--tls",
+                    action="store_true",
+                    help="every session with a certificate of its own; and in clear, beside it",
+                )
     return parser
 
 

@@ -94,7 +94,7 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     make_sure_of_room_for(asked.backlog)
     async with Receiver() as receiver:
         settings = {"webhook_url": receiver.url, "webhook_secret": receiver.secret}
-        async with rig(settings, say=say) as started:
+        async with rig(settings, tls=arguments.tls, say=say) as started:
             say(f"Settling {asked.homes} homes …")
             await town.settle(started.stack, asked.homes, now=datetime.now(UTC), say=say)
             await started.start_gateway(asked.processes, notify=True)

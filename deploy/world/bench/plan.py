@@ -41,5 +41,7 @@ class Plan(Written):
     """Bytes of batches that are made before the first is sent, and that lie ready at most."""
     drain: float = 60.0
     """Seconds that the last receipts are waited for."""
+    certificates: str = ""
+    """The folder of the boxes' certificates (issued.py); empty: in clear, with a password."""
     connected: int = 0
     """Boxes connected at a time, 0 for all: one that is done makes room for the next."""

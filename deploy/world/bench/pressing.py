@@ -22,18 +22,20 @@ from pydantic import TypeAdapter
 
 from adapters.frame import Frame
 from deploy.world.bench.homes import CALL, PASSWORD, address, edge_name, is_encrypted, key
+from deploy.world.bench.issued import AUTHORITY, own, put
 from deploy.world.bench.load import Shape, Told
 from deploy.world.bench.plan import Written
 from deploy.world.fleet import Box
 from deploy.world.frames import advertisement
 from deploy.world.payloads import BTHOME, bthome_encrypted, bthome_payload, button_object
 from edge.clock import Clock, clock_from
-from edge.joining.identity import Identity
+from edge.joining.identity import OWN, Identity
 
 _FRAME: TypeAdapter[Frame] = TypeAdapter(Frame)
 _AT_ONCE = 500
 """Frames of a backlog that are spooled in one transaction."""
 _JOINING = 60.0
+_NOBODY = "127.0.0.1:1"  # where nothing is renewed within a benchmark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,26 @@ class Pressing(Written):
     broker: str
     ca: str | None
     folder: str
+    certificates: str = ""
+    """The folder of the boxes' certificates (issued.py); empty: they say a password."""
 
     @property
     def homes(self) -> range:
         """Their numbers; the first `draining` of them come back from an outage."""
         return range(self.shape.first, self.shape.first + self.shape.homes)
+
+
+def _identify(plan: Pressing, name: str, folder: Path) -> None:
+    """What joining leaves on a box."""
+    if not plan.certificates:
+        Identity(edge=name, broker=plan.broker, ca=plan.ca, username=name, password=PASSWORD).write(
+            folder
+        )
+        return
+    place = Path(plan.certificates)
+    put(folder / OWN, own(place, name).read_bytes())
+    authority = (place / AUTHORITY).read_text()
+    Identity(edge=name, broker=plan.broker, ca=authority, address=_NOBODY).write(folder)
 
 
 class Home:
@@ -61,13 +78,7 @@ class Home:
     def __init__(self, plan: Pressing, home: int, clock: Clock) -> None:
         folder = Path(plan.folder) / edge_name(home)
         folder.mkdir(parents=True)
-        Identity(
-            edge=edge_name(home),
-            broker=plan.broker,
-            ca=plan.ca,
-            username=edge_name(home),
-            password=PASSWORD,
-        ).write(folder)
+        _identify(plan, edge_name(home), folder)
         self.home = home
         self.box = Box(folder, clock)
         self.kept = 0

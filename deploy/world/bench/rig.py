@@ -52,11 +52,16 @@ class Rig:
     folder: Path
     port: int
     """Where the sender's boxes connect."""
+    tls: bool
+    """Whether they must show certificates."""
     stages: dict[str, Guarded] = field(default_factory=dict[str, Guarded])
 
     @classmethod
-    def start(cls, folder: Path, settings: Mapping[str, str]) -> Self:
-        """Broker, database with its log streamed away, and schema."""
+    def start(cls, folder: Path, settings: Mapping[str, str], *, tls: bool = False) -> Self:
+        """Broker, database with its log streamed away, and schema.
+
+        With `tls` every session at the broker shows a certificate, the sender's boxes' too.
+        """
         _many_files()
         port = free_port()
         stack = Stack.start(
@@ -65,10 +70,10 @@ class Rig:
             database=Database.start(
                 folder / "database", stream_wal=True, keep_wal=_KEEP_WAL, settings=_SERVER
             ),
-            broker_extra=_LISTENER.format(port=port),
-            certified=False,
+            broker_extra="" if tls else _LISTENER.format(port=port),
+            certified=tls,
         )
-        return cls(stack=stack, folder=folder, port=port)
+        return cls(stack=stack, folder=folder, port=stack.broker.port if tls else port, tls=tls)
 
     @property
     def broker(self) -> Broker:
@@ -158,12 +163,15 @@ def _runs(process: Guarded) -> bool:
 
 @asynccontextmanager
 async def rig(
-    settings: Mapping[str, str] | None = None, *, say: Callable[[str], None] = lambda _: None
+    settings: Mapping[str, str] | None = None,
+    *,
+    tls: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> AsyncGenerator[Rig]:
     """A rig in a folder of its own, ended and swept away with the block."""
     with scratch_folder() as folder:
         say("Starting broker and database …")
-        started = await asyncio.to_thread(Rig.start, folder, settings or {})
+        started = await asyncio.to_thread(Rig.start, folder, settings or {}, tls=tls)
         try:
             async with watched(started.parts, folder):
                 yield started

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.world.bench import making, packets
-from deploy.world.bench.box import READ, STATE_EVERY, Box, Refused, open_all, state
+from deploy.world.bench.box import BUSY, STATE_EVERY, Box, Refused, open_all, state
 from deploy.world.bench.homes import edge_name
 from deploy.world.bench.load import stream_of
 from deploy.world.bench.plan import Plan
@@ -85,7 +85,8 @@ class Sender:
         """The next boxes, if there are any."""
         room = min(_SEVERAL, self._at_once - len(self._boxes))
         some = [self._box(home) for home in islice(self._coming, room)]
-        open_all(some, (self._plan.host, self._plan.port))
+        folder = Path(self._plan.certificates) if self._plan.certificates else None
+        open_all(some, (self._plan.host, self._plan.port), folder)
         for one in some:
             self._boxes[one.line.fileno()] = one
             self._epoll.register(one.line.fileno(), select.EPOLLIN)
@@ -167,9 +168,8 @@ class Sender:
             self._read(box)
 
     def _read(self, box: Box) -> None:
-        try:
-            received = box.line.recv(READ)
-        except BlockingIOError:
+        received = box.received()
+        if received is None:
             return
         if not received:
             raise Refused(f"the broker closed the connection of {box.name}")
@@ -282,7 +282,7 @@ class Sender:
         data = box.unwritten + data
         try:
             written = box.line.send(data)
-        except BlockingIOError:
+        except BUSY:
             written = 0
         had, box.unwritten = box.unwritten, data[written:]
         if bool(had) != bool(box.unwritten):

@@ -7,12 +7,15 @@ homes would take it hours.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from deploy.world.bench.homes import PASSWORD, SLOTS, address, edge_name, is_encrypted, key
+from deploy.world.bench.issued import issue
 from deploy.world.progress import Progress
 from deploy.world.settling import DISTRICT, MUNICIPALITY
 from deploy.world.stack import Stack
+from gateway.edges.authority import Authority
 from gateway.edges.passwords import hash_password, write_password_file
 from gateway.store.pool import Connection, connect_owner
 
@@ -87,8 +90,17 @@ async def settle(
             progress.at(min(start + _AT_ONCE, homes))
         await db.execute(_ANALYZE)
         accounts = await db.fetch("SELECT name, broker_password FROM edge")
+    if settings.authority is not None:
+        names, authority = map(edge_name, numbers), Authority.read(settings.authority)
+        await asyncio.to_thread(issue, authority, names, certificates(stack), now=now)
+        return
     known = [(row["name"], row["broker_password"]) for row in accounts if row["broker_password"]]
     await asyncio.to_thread(write_password_file, settings, known)
+
+
+def certificates(stack: Stack) -> Path:
+    """Where the boxes' keys and certificates are, where there are any."""
+    return stack.folder / "boxes"
 
 
 async def _place(db: Connection) -> tuple[int, int]:
