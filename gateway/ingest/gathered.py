@@ -13,6 +13,7 @@ from gateway.store.frames import Detail, Message, Numbered, Record, UnplacedCall
 from gateway.store.known import Edge
 from gateway.store.quarantine import AsideFrame, Counted
 from gateway.store.streams import Pending
+from gateway.store.walk_heard import Tried
 
 
 @dataclass(slots=True)
@@ -92,5 +93,7 @@ class Gathered:
         self.unplaced: set[UnplacedCall] = set()
         self.pending: list[Pending] = []
         self.events: list[BoxEvent] = []
+        self.tried: list[Tried] = []
+        """What came of devices under a walk test, for its record."""
         self.waiting: list[Arrival] = []
         """Batches of streams with too many holes: they get no receipt."""

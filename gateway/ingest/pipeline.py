@@ -30,7 +30,7 @@ from gateway.ingest.senders import (
 from gateway.ingest.subscriber import Delivery, Subscriber
 from gateway.ingest.timing import Timing
 from gateway.ingest.way import Way
-from gateway.store import events, frames, known, quarantine, streams
+from gateway.store import events, frames, known, quarantine, streams, walk_heard
 from gateway.store.pool import Connection, DatabaseDown, DatabaseFull, Pool
 from gateway.store.quarantine import AsideMessage
 from gateway.store.streams import Stream, StreamKey
@@ -342,6 +342,8 @@ class Pipeline:
         await quarantine.set_frames_aside(db, harvest.aside, now)
         await quarantine.count(db, harvest.counted, now)
         await quarantine.set_messages_aside(db, rejected, now)
+        if harvest.tried:
+            await walk_heard.keep(db, harvest.tried, now)
         if harvest.pending:
             changed = {one.stream for one in harvest.pending}
             advanced = {one.id: one for one in ledger.values() if one.id in changed}

@@ -12,6 +12,7 @@ from gateway.ingest.batches import Arrival, SpoiledFrame
 from gateway.ingest.dated import Dated
 from gateway.ingest.gathered import Doubt, Gathered, Note, Part, Recorded
 from gateway.ingest.known import Picture
+from gateway.ingest.tried import tried
 from gateway.store import copy
 from gateway.store.frames import Detail, Record
 from gateway.store.known import Device, Edge
@@ -59,9 +60,19 @@ class Reader:
                 self._aside(sequence, "", "not_a_frame", frame.detail, frame.payload)
             elif (device := picture.devices.get((municipality, frame.device))) is None:
                 self._unknown(sequence, frame)
-            elif not self._plain(frame, device, about):
-                self._frame(sequence, frame, device, about)
+            else:
+                if device.trials:
+                    self._tried(frame, device)
+                if not self._plain(frame, device, about):
+                    self._frame(sequence, frame, device, about)
         return about
+
+    def _tried(self, frame: Frame, device: Device) -> None:
+        self._harvest.tried += tried(
+            *(frame, device, self._edge),
+            at=times.heard(frame, self._arrival.batch, self._now_ms, driven=self._driven),
+            now_ms=self._now_ms,
+        )
 
     def _plain(self, frame: Frame, device: Device, about: Part) -> bool:
         """Take a frame of a placed device that says nothing but readings; False for any other.

@@ -62,6 +62,28 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class WalkTest:
+    """The period, `end` excluded, in which a technician tried one placed device.
+
+    `seen` are the times of those of its calls that came, and were stored, while it ran, each by a
+    clock that is sure: the technician saw them, so nobody else must be told.
+    """
+
+    placement: int
+    start: datetime
+    end: datetime
+    seen: frozenset[datetime]
+
+    def covers(self, heard: Heard) -> bool:
+        """Whether that call is one the technician made and saw; if in doubt it is a call."""
+        return (
+            heard.placement == self.placement
+            and self.start <= heard.occurred < self.end
+            and heard.occurred in self.seen
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """One citizen's facts since `start`, as far as they are known at `now`.
 
@@ -75,6 +97,7 @@ class Window:
     heard: tuple[Heard, ...]
     contacts: tuple[Contact, ...] = ()
     doses: tuple[DosePlan, ...] = ()
+    tests: tuple[WalkTest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

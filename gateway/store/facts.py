@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from adapters.observation import ClockQuality, Kind
 from gateway.home import Citizen, DosePlan, Slot
-from gateway.rules.finding import UNPLACED, Contact, Heard
+from gateway.rules.finding import UNPLACED, Contact, Heard, WalkTest
 from gateway.store.claims import Claimed
 from gateway.store.pool import Connection, Row
 
@@ -52,6 +52,7 @@ class Facts:
 
     contacts: list[Contact] = field(default_factory=list[Contact])
     doses: list[DosePlan] = field(default_factory=list[DosePlan])
+    tests: list[WalkTest] = field(default_factory=list[WalkTest])
     _rows: defaultdict[str, list[Row]] = field(
         default_factory=lambda: defaultdict[str, list[Row]](list)
     )
@@ -170,6 +171,29 @@ _DOSES = """
     ORDER BY d.placement, d.valid_from, d.id, s.slot
 """
 
+# What the technician saw came, by a sure clock, while the test ran: a press made after its end
+# arrives after its end, whatever any clock says. The newest tests first, for there are few.
+_TESTS = """
+    SELECT w.place, d.placement, t.started, COALESCE(t.ended, t.until) AS ended, array(
+        SELECT o.occurred FROM observation o
+        WHERE o.device = p.device AND o.kind = ANY ($5::smallint[])
+          AND o.occurred >= t.started AND o.occurred < COALESCE(t.ended, t.until)
+        GROUP BY o.occurred
+        HAVING bool_and(o.clock = ANY ($6::smallint[])
+                        AND o.received >= t.started AND o.received < COALESCE(t.ended, t.until))
+    ) AS seen
+    FROM walk_test t
+    JOIN walk_device d ON d.municipality = t.municipality AND d.test = t.id AND d.role = 'call'
+    JOIN placement p ON p.municipality = d.municipality AND p.id = d.placement
+    JOIN unnest($1::integer[], $2::integer[], $3::integer[], $4::timestamptz[])
+        AS w (place, municipality, citizen, start)
+        ON w.municipality = p.municipality AND w.citizen = p.citizen
+    WHERE t.until > $7 AND t.until > w.start
+    ORDER BY w.place, d.placement, t.started
+"""
+_CALLS = [int(kind) for kind in (Kind.CALL_PRESSED, Kind.BUTTON)]
+_SURE = [int(clock) for clock in (ClockQuality.SYNCHRONISED, ClockQuality.CORRECTED)]
+
 
 async def load(
     db: Connection, claimed: Iterable[Claimed], starts: Starts, reads: Sequence[Portion]
@@ -188,6 +212,7 @@ async def load(
     if people:
         await _load_contacts(db, people, starts, facts)
         await _load_doses(db, people, starts, facts)
+        await _load_tests(db, people, starts, facts)
     return {one.citizen: known for one, known in zip(people, facts, strict=True)}
 
 
@@ -257,6 +282,17 @@ async def _load_doses(
         plans.setdefault((row["place"], row["plan"]), []).append(row)
     for (place, _), slots in plans.items():
         facts[place].doses.append(_plan(slots))
+
+
+async def _load_tests(
+    db: Connection, people: Sequence[Claimed], starts: Starts, facts: Sequence[Facts]
+) -> None:
+    numbers = [one.citizen.number for one in people]
+    earliest = min(min(starts[one.citizen].values()) for one in people)
+    asked = _places(people, numbers, starts)
+    for row in await db.fetch(_TESTS, *asked, _CALLS, _SURE, earliest):
+        place, placement, start, end, seen = row
+        facts[place].tests.append(WalkTest(placement, start, end, frozenset(seen)))
 
 
 def _places(

@@ -39,17 +39,30 @@ class Stay:
     until: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A walk test that this device is under: times in milliseconds since 1970, `until` excluded."""
+
+    municipality: int
+    test: int
+    placement: int
+    since: int
+    until: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A device of ours, placed or in the depot.
 
-    `shut`: it has a key, which does not open; `key` is then one that fits nothing.
+    `shut`: it has a key, which does not open; `key` is then one that fits nothing. `trials` are
+    the walk tests that run.
     """
 
     id: int
     key: bytes | None
     stays: tuple[Stay, ...]
     shut: bool = False
+    trials: tuple[Trial, ...] = ()
     head: bytes = field(init=False)
     """How each of its rows begins."""
     _spans: tuple[tuple[int, float, int], ...] = field(init=False)
@@ -106,6 +119,16 @@ _STAYS = """
     JOIN placement p ON p.municipality = w.municipality AND p.device = w.device
     ORDER BY p."from" DESC
 """
+# Few tests run at a time: the index of those is where this begins.
+_TRIALS = """
+    SELECT p.device, t.municipality, t.id, p.id AS placement, t.started, t.until
+    FROM walk_test t
+    JOIN walk_device d ON d.municipality = t.municipality AND d.test = t.id
+    JOIN placement p ON p.municipality = d.municipality AND p.id = d.placement
+    JOIN unnest($1::integer[], $2::integer[]) AS w (municipality, device)
+        ON w.municipality = p.municipality AND w.device = p.device
+    WHERE t.ended IS NULL
+"""
 
 
 _LOCK = """
@@ -131,14 +154,32 @@ async def devices(
     rows = await db.fetch(_DEVICES, *asked)
     ours = [row["municipality"] for row in rows], [row["id"] for row in rows]
     placed = _by_device(await db.fetch(_STAYS, *ours))
+    tried = _trials(await db.fetch(_TRIALS, *ours))
     return {
-        (row["municipality"], row["address"]): _device(row, placed[row["id"]], keys) for row in rows
+        (row["municipality"], row["address"]): _device(
+            row, placed[row["id"]], tried[row["id"]], keys
+        )
+        for row in rows
     }
 
 
-def _device(row: Row, stays: Iterable[Stay], keys: DeviceKeys) -> Device:
+def _device(row: Row, stays: Iterable[Stay], trials: Iterable[Trial], keys: DeviceKeys) -> Device:
     key = keys.open(row["municipality"], row["id"], row["key"])
-    return Device(id=row["id"], key=key, stays=tuple(stays), shut=key == keys.none_fits)
+    return Device(
+        id=row["id"],
+        key=key,
+        stays=tuple(stays),
+        shut=key == keys.none_fits,
+        trials=tuple(trials),
+    )
+
+
+def _trials(rows: Iterable[Row]) -> defaultdict[int, list[Trial]]:
+    tried = defaultdict[int, list[Trial]](list)
+    for device, municipality, test, placement, started, until in rows:
+        span = _milliseconds(started), _milliseconds(until)
+        tried[device].append(Trial(municipality, test, placement, *span))
+    return tried
 
 
 async def stays(

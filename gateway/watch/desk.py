@@ -76,6 +76,7 @@ class Desk:
             known.heard(rule.name, start),
             () if told_by_other else tuple(known.contacts),
             tuple(known.doses),
+            tuple(known.tests),
         )
 
     def review(self, kept: Sequence[Kept], opened: Sequence[Alert]) -> None:

@@ -1,6 +1,7 @@
 """The stage: workers that judge what is urgent, what is due and what is telemetry, side by side."""
 
 import asyncio
+import contextlib
 import functools
 import random
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ from gateway.health import Health
 from gateway.rules.all import ALL_RULES
 from gateway.rules.finding import BadSettings, Rule
 from gateway.settings import Settings
-from gateway.store import claims
+from gateway.store import claims, walk
 from gateway.store.bell import Bell, listening
-from gateway.store.pool import Deadlock, Pool, connect
+from gateway.store.pool import DatabaseDown, Deadlock, Pool, connect
 from gateway.store.rules import newest
 from gateway.store.sweep import START, sweep, sweep_newest
 from gateway.watch.book import RuleBook
@@ -52,6 +53,7 @@ async def run(
                 group.create_task(_read_settings(watch, pool, clock, rules))
                 group.create_task(_count_cpu(health))
                 group.create_task(_sweep(pool, clock, health))
+                group.create_task(_end_walk_tests(pool, clock))
                 # In one line on a driven clock: deadlines in order, then what is new.
                 for lanes, due in ((LANES, True),) if clock.driven else _SIDE_BY_SIDE:
                     group.create_task(_work(watch, pool, clock, lanes=lanes, due=due))
@@ -147,6 +149,15 @@ async def _sweep(pool: Pool, clock: Clock, health: Health) -> None:
                 counter.inc(frames)
                 _log.error("stored frames were left to nobody to judge", frames=frames)
         await asyncio.sleep(_SWEEP)
+
+
+async def _end_walk_tests(pool: Pool, clock: Clock) -> None:
+    """Write down that tests have ended by themselves. They were over without that: see facts.py."""
+    while True:
+        with contextlib.suppress(DatabaseDown):
+            for public in await walk.end_overdue(pool, clock.now()):
+                _log.info("a walk test ended by itself", test=str(public))
+        await asyncio.sleep(_POLL)
 
 
 async def _count_cpu(health: Health) -> None:

@@ -129,6 +129,15 @@ _ONE_OF_EVERYTHING = """
     INSERT INTO command (municipality, public, edge, person, what, seconds, asked, until)
         SELECT $m, '$box', e.id, p.id, 'discover', 30, '$now', '$now' FROM edge e, person p
         WHERE e.name = '$box' AND p.municipality = $m LIMIT 1;
+    INSERT INTO walk_test (municipality, edge, home, started, until)
+        SELECT $m, id, home, '$now', '$now'::timestamptz + interval '30 minutes'
+        FROM edge WHERE name = '$box';
+    INSERT INTO walk_device (municipality, test, placement, address, role, room)
+        SELECT $m, id, $placement, '', 'call', '' FROM walk_test WHERE home = $home;
+    INSERT INTO walk_heard (municipality, test, placement, edge, kind, active, occurred, stored,
+                            clock)
+        SELECT $m, id, $placement, edge, 7, true, '$now', '$now', 0
+        FROM walk_test WHERE home = $home;
     INSERT INTO stream (municipality, uuid, edge, lane, received)
         SELECT $m, gen_random_uuid(), id, 'bulk', '{[1,5)}' FROM edge WHERE name = '$box';
     INSERT INTO quarantine (municipality, topic, device, sequence, reason, detail, reader,
