@@ -16,7 +16,6 @@ from adapters.frame import Frame, Lane
 from edge.care import EVERY as CARE_EVERY
 from edge.care import Care, StatusFile, notify, terms
 from edge.clock import Clock, Steps
-from edge.doctor.command import doctor
 from edge.event import Voice
 from edge.hearing.patience import Patience
 from edge.hearing.reader import Reader
@@ -118,7 +117,7 @@ def _root(trouble: Exception) -> Exception:
 
 
 def _join(settings: Settings, asked: argparse.Namespace) -> int:
-    identity = _short_lived("join").join(
+    identity = _short_lived("joining.join").join(
         read_code(asked.code),
         settings.home,
         version=_version(),
@@ -130,15 +129,15 @@ def _join(settings: Settings, asked: argparse.Namespace) -> int:
 
 
 def _renew(settings: Settings, _: argparse.Namespace) -> int:
-    identity = _short_lived("renew").renew(settings.home, earliest=_earliest(settings))
+    identity = _short_lived("joining.renew").renew(settings.home, earliest=_earliest(settings))
     ends = datetime.fromtimestamp(identity.expires, UTC)
     sys.stdout.write(f"the certificate of {identity.edge} is good until {ends:%Y-%m-%d}\n")
     return OK
 
 
 def _short_lived(name: str) -> Any:  # noqa: ANN401 - a module of ours
-    """What imports cryptography, which the agent never does."""
-    return importlib.import_module(f"edge.joining.{name}")
+    """What only short processes need: cryptography above all, which the agent never imports."""
+    return importlib.import_module(f"edge.{name}")
 
 
 def _earliest(settings: Settings) -> float | None:
@@ -158,7 +157,8 @@ def _status(settings: Settings, asked: argparse.Namespace) -> int:
 
 
 def _doctor(settings: Settings, asked: argparse.Namespace) -> int:
-    return TROUBLE if doctor(settings, as_json=asked.json) else OK
+    trouble = _short_lived("doctor.command").doctor(settings, as_json=asked.json)
+    return TROUBLE if trouble else OK
 
 
 def _run(settings: Settings, _: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """What a box is asked by name reaches it by its own connection, once, and its answer who asked."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -7,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+import httpx2
 import pytest
 
 from deploy.runtime.services import Broker, OneDatabase
@@ -15,9 +17,11 @@ from gateway.store.caller import Role
 from gateway.store.commands import TERMS, Word
 from gateway.web.deeds import WHAT
 from tests.deploy.mqtt import connected
+from tests.gateway.ingest_home import state
 from tests.gateway.office import Office, office
 from tests.gateway.test_commands import COMMAND, OWN, REPLY, answered, heard, listening, reply, told
 
+PLACE = "config.devices[0].lane: not one of urgent, bulk"
 PLACED, NEIGHBOUR = "A4:C1:38:00:00:01", "C0:FF:EE:00:00:01"
 WHO: Sequence[tuple[Role, dict[str, Any], int]] = (
     ("administrator", {}, 202),
@@ -170,6 +174,34 @@ def test_the_longest_log_fits_the_table() -> None:
 def _migration() -> str:
     folder = Path(__file__).parents[2] / "gateway/store/migrations"
     return (folder / "0025_commands.sql").read_text()
+
+
+async def test_a_box_that_refuses_its_configuration_is_shown_with_why_until_it_follows_one(
+    here: Office, fresh_database: OneDatabase, broker: Broker
+) -> None:
+    technician = await here.as_("technician")
+
+    async def shown(why: str | None) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            while (found := await _edge(technician))["refused"] != why:
+                await asyncio.sleep(0.1)
+        return found
+
+    with connected(broker.port, OWN, OWN) as box:
+        async with listening(here, fresh_database, broker):
+            box.publish(f"edges/{OWN}/state", state("running", refused=PLACE))
+            refused = await shown(PLACE)
+            box.publish(f"edges/{OWN}/state", state("running", refused="x" * 300 + "\n"))
+            await shown("x" * 200)
+            box.publish(f"edges/{OWN}/state", state("running", refused=None, config=5))
+            mended = await shown(None)
+
+    assert "config_refused" in refused["faults"]
+    assert "config_refused" not in mended["faults"]
+
+
+async def _edge(client: httpx2.AsyncClient) -> dict[str, Any]:
+    return (await client.get(f"/edges/{OWN}")).json()
 
 
 async def test_an_answer_without_news_stays_as_before(here: Office) -> None:
