@@ -278,9 +278,12 @@ def _is_here(host: str) -> bool:
 
 def _refuse_open(name: str, path: Path | None) -> None:
     """Raises ValueError when everybody on this machine can read the file, or enter the folder."""
-    if path is None or not path.exists():
+    if path is None:
+        return
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
         return  # who needs it says so
-    mode = stat.S_IMODE(path.stat().st_mode)
     if mode & stat.S_IRWXO:
         right = f"{mode & ~stat.S_IRWXO:o}"
         raise ValueError(f"{name}={path}: everybody can read it; type chmod {right} {path}")

@@ -1,6 +1,8 @@
 """The command `gateway authority`: our own certificates, and the broker's configuration."""
 
 import argparse
+import os
+import pwd
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -44,6 +46,7 @@ def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse hides its
         "--gateway-port", type=int, default=8884, help="for the gateway, on loopback"
     )
     files.add_argument("--store", type=Path, default=Path("/var/lib/mosquitto"))
+    files.add_argument("--log", type=Path, default=Path("/var/log/mosquitto/mosquitto.log"))
     files.add_argument("--user", default="mosquitto", help="as whom the broker runs")
     fresh = doing.add_parser("rotate", help="put a new secret in the place of one")
     fresh.add_argument("what", choices=[*PARTS, ISSUER])
@@ -96,14 +99,14 @@ def _show(_arguments: argparse.Namespace, _settings: Settings, folder: Path) -> 
 
 def _broker(arguments: argparse.Namespace, settings: Settings, folder: Path) -> int:
     out: Path = arguments.out.absolute()
-    if not out.exists():
-        out.mkdir(mode=0o750, parents=True)
+    _make_folder(out, arguments.user)
     address, port = split("--listen", arguments.listen)
     places = Places(
         port=port,
         address=address,
         gateway_port=arguments.gateway_port,
         store=arguments.store,
+        log=arguments.log,
         pid_file=settings.broker_pid_file or Path("/run/mosquitto/mosquitto.pid"),
         user=arguments.user,
     )
@@ -113,9 +116,23 @@ def _broker(arguments: argparse.Namespace, settings: Settings, folder: Path) -> 
     _say(
         f"{out / CONF} is written: start the broker with mosquitto -c {out / CONF}",
         f"the stage edges keeps the rest: set GATEWAY_BROKER_FILES={out}, "
-        f"GATEWAY_BROKER_PID_FILE={places.pid_file}, GATEWAY_BROKER_PORT={places.gateway_port}",
+        f"GATEWAY_BROKER_PID_FILE={places.pid_file}, GATEWAY_BROKER_LOG={places.log}, "
+        f"GATEWAY_BROKER_PORT={places.gateway_port}",
     )
     return OK
+
+
+def _make_folder(out: Path, user: str) -> None:
+    """Ours, and open to the broker's group, which the files in it take over: it reads its key."""
+    if out.exists():
+        return
+    out.mkdir(mode=0o750, parents=True)
+    if os.geteuid() == 0:
+        try:
+            os.chown(out, -1, pwd.getpwnam(user).pw_gid)
+        except KeyError as unknown:
+            raise ValueError(f"there is no user {user}: install the broker first") from unknown
+        out.chmod(0o2750)
 
 
 def _rotate(arguments: argparse.Namespace, settings: Settings, folder: Path) -> int:

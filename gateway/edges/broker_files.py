@@ -27,6 +27,8 @@ class Places:
     gateway_port: int
     store: Path
     pid_file: Path
+    log: Path | None = None
+    """Its log file; without one it logs to whoever started it."""
     address: str = LOOPBACK
     user: str = "mosquitto"
 
@@ -116,5 +118,6 @@ def _filled(places: Places, **words: object) -> str:
         gateway_address=LOOPBACK,
         store=places.store,
         pid_file=places.pid_file,
+        log=f"file {places.log}" if places.log else "stderr",
         user=places.user,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from gateway.edges.signing import RENEW_AFTER
 from gateway.health import Health
 from gateway.settings import Settings
 from gateway.store.bell import Bell, listening
-from gateway.store.certificates import REVOKED, revoked, shut_out, told
+from gateway.store.certificates import REVOKED, revoked, shut_out, shut_out_again, told
 from gateway.store.pool import DatabaseDown, Pool
 
 LONGEST = 60.0
@@ -121,10 +121,22 @@ class Keeper:
 
     async def _learn(self) -> None:
         now = self._clock.now()
+        listed = await asyncio.to_thread(self._listed)
         with contextlib.suppress(DatabaseDown):
+            for name in await shut_out_again(self._pool, listed, now):
+                _log.warning("shut out again: restored from before it was?", edge=name)
             self._known = Known(
                 revoked=await revoked(self._pool, now), shut_out=await shut_out(self._pool, now)
             )
+
+    def _listed(self) -> Collection[int]:
+        """Whom our list at the broker names; the canary is no box."""
+        folder = self._settings.broker_files
+        try:
+            there = b"" if folder is None else (folder / LIST).read_bytes()
+        except OSError:  # said when it is to be kept
+            there = b""
+        return revocation.named(there, self.authority).keys()
 
     async def _tell(self) -> None:
         """The broker has been told, so whoever revoked a box need not wait any longer."""
@@ -171,12 +183,14 @@ class Keeper:
         folder = self._settings.broker_identity
         if folder is None or folder == self.authority.folder:
             return
+        # open to a group where its folder is: ingest may run as another user
+        secret = KEY_MODE | (folder.stat().st_mode & 0o040)
         names = [f"{name}.{kind}" for name in SESSIONS for kind in ("key", "pem")]
         for name in [*names, "root.pem"]:
             content = (self.authority.folder / name).read_bytes()
             there = folder / name
             if not there.exists() or there.read_bytes() != content:
-                put(there, content, KEY_MODE if name.endswith(".key") else OPEN_MODE)
+                put(there, content, secret if name.endswith(".key") else OPEN_MODE)
 
     def _measure(self, folder: Path, now: datetime) -> None:
         left = revocation.good_until((folder / LIST).read_bytes()) - now

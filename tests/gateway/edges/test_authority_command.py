@@ -32,7 +32,7 @@ def test_from_nothing_to_a_broker_that_wants_certificates(tmp_path: Path) -> Non
 
     port, inner, user = free_port(), free_port(), "root" if os.geteuid() == 0 else "mosquitto"
     place = ("--listen", f"127.0.0.1:{port}", "--gateway-port", inner)
-    store = ("--store", tmp_path, "--user", user)
+    store = ("--store", tmp_path, "--user", user, "--log", tmp_path / "mosquitto.log")
     written = gateway(
         "authority", "broker", "--out", str(files), *map(str, place), *map(str, store), **told
     )
@@ -51,6 +51,7 @@ def test_from_nothing_to_a_broker_that_wants_certificates(tmp_path: Path) -> Non
             connected(port, trust.own("canary")),
         ):
             pass
+        assert "certificate verify failed" in (tmp_path / "mosquitto.log").read_text()
     finally:
         running.stop()
 

@@ -120,6 +120,30 @@ async def test_who_is_shut_out_stays_so_while_the_database_is_away(
         assert not entered(trust, lost)
 
 
+async def test_a_restored_database_lets_nobody_in_again_who_was_shut_out(here: Kept) -> None:
+    lost, honest = await here.joined(), await here.joined()
+    async with running(here):
+        await here.revoke(lost)
+        await until(lambda: not entered(here.trust, lost))
+    await here.owner.execute("UPDATE certificate SET revoked = NULL, reason = NULL")
+    await here.owner.execute("UPDATE edge SET shut_out = NULL, broker_told = NULL")
+
+    async with running(here):
+        assert not entered(here.trust, lost)
+        assert entered(here.trust, honest)
+        async with asyncio.timeout(10):
+            while (again := await here.owner.fetchval(_AGAIN)) is None:
+                await asyncio.sleep(0.05)
+
+    assert again == lost.name
+
+
+_AGAIN = """
+    SELECT e.name FROM edge e JOIN certificate c ON c.edge = e.id
+    WHERE e.shut_out IS NOT NULL AND c.reason = 'on the list of the revoked'
+"""
+
+
 # ---------------------------------------------------------------- lists that fail open
 
 
