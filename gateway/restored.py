@@ -18,7 +18,7 @@ Next:
   2. GET /edges: "missing" and "given_up" of each box show what has not come, or never will.
   3. Look for what no box can send: devices placed and people added since the backup.
      Boxes that joined since then are unknown: gateway edges add, and join them anew.
-     Boxes that were shut out since then would be renewed: gateway edges revoke, once more.
+     Boxes that were shut out since then: gateway edges list; gateway edges revoke, if not.
   4. Take a new backup now, and let the stream of the write-ahead log begin in an empty folder."""
 
 

@@ -1,6 +1,6 @@
 """What each box was given: a code taken once, certificates renewed, and what is revoked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -168,6 +168,22 @@ async def shut_out(db: Connection | Pool, wall: datetime) -> Sequence[str]:
         ORDER BY name
         """,
         wall - _CLOCKS_APART,
+    )
+    return [row["name"] for row in rows]
+
+
+async def shut_out_again(
+    db: Connection | Pool, listed: Collection[int], now: datetime
+) -> Sequence[str]:
+    """Shut out whoever has a certificate that our own list at the broker names; their ids.
+
+    The list is older than a database that was restored: who was shut out since its backup stays
+    so, and renews nothing. It is signed by us, so nobody else has named them.
+    """
+    rows = await db.fetch(
+        "SELECT name FROM shut_out_again($1, $2) AS name",
+        sorted(f"{serial:x}" for serial in listed),
+        now,
     )
     return [row["name"] for row in rows]
 

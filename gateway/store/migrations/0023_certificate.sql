@@ -70,6 +70,7 @@ COMMENT ON COLUMN certificate.serial IS 'in hexadecimal, as openssl writes it';
 COMMENT ON COLUMN certificate.key IS 'SHA-256 of its public key (SubjectPublicKeyInfo, DER)';
 COMMENT ON COLUMN certificate.claim IS 'the code that it was given for; null for a renewal';
 COMMENT ON COLUMN certificate.pem IS 'with that of the issuer; of a box''s newest alone, for an answer that was lost';
+CREATE INDEX certificate_serial ON certificate (serial);
 CREATE INDEX certificate_revoked ON certificate (expires) WHERE revoked IS NOT NULL;
 
 ALTER TABLE certificate ENABLE ROW LEVEL SECURITY;
@@ -148,6 +149,26 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
     SELECT shut_out_edge(whose, number, at, why) WHERE is_my_box(whose, number);
     SELECT is_my_box(whose, number)
 $$;
-REVOKE EXECUTE ON FUNCTION is_my_box, invite_edge, shut_out_edge, invite_my_edge, shut_out_my_edge
-    FROM PUBLIC;
+-- A restored database has forgotten who was shut out since its backup; the broker's list has not.
+CREATE FUNCTION shut_out_again(serials text[], at timestamptz) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    box record;
+BEGIN
+    FOR box IN
+        SELECT e.municipality, e.id, e.name FROM edge e
+        WHERE e.shut_out IS NULL
+          AND EXISTS (SELECT FROM certificate c
+                      WHERE c.municipality = e.municipality AND c.edge = e.id
+                        AND c.serial = ANY (serials) AND c.revoked IS NULL)
+        ORDER BY e.municipality, e.id FOR UPDATE
+    LOOP
+        PERFORM shut_out_edge(box.municipality, box.id, at, 'on the list of the revoked');
+        RETURN NEXT box.name;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION is_my_box, invite_edge, shut_out_edge, invite_my_edge, shut_out_my_edge,
+    shut_out_again FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shut_out_again TO trygport_edges;
 GRANT EXECUTE ON FUNCTION invite_my_edge, shut_out_my_edge TO trygport_api;

@@ -132,7 +132,7 @@ async def test_a_restored_database_lets_nobody_in_again_who_was_shut_out(here: K
         assert not entered(here.trust, lost)
         assert entered(here.trust, honest)
         async with asyncio.timeout(10):
-            while (again := await here.owner.fetchval(_AGAIN)) is None:
+            while (again := await here.owner.fetchval(_AGAIN)) is None:  # noqa: ASYNC110 - no bell
                 await asyncio.sleep(0.05)
 
     assert again == lost.name
