@@ -16,7 +16,7 @@ from gateway.ingest.commands import read_reply
 from gateway.store.caller import Role
 from gateway.store.commands import TERMS, Word
 from gateway.web.deeds import WHAT
-from tests.deploy.mqtt import connected
+from tests.deploy.mqtt import Client, connected
 from tests.gateway.ingest_home import state
 from tests.gateway.office import Office, office
 from tests.gateway.test_commands import COMMAND, OWN, REPLY, answered, heard, listening, reply, told
@@ -181,20 +181,18 @@ async def test_a_box_that_refuses_its_configuration_is_shown_with_why_until_it_f
 ) -> None:
     technician = await here.as_("technician")
 
-    async def shown(why: str | None) -> dict[str, Any]:
+    async def shown(box: Client, said: str | None, why: str | None) -> dict[str, Any]:
         async with asyncio.timeout(10):
             while (found := await _edge(technician))["refused"] != why:
-                await asyncio.sleep(0.1)
+                box.publish(f"edges/{OWN}/state", state("running", refused=said))
+                await asyncio.sleep(0.3)
         return found
 
     with connected(broker.port, OWN, OWN) as box:
         async with listening(here, fresh_database, broker):
-            box.publish(f"edges/{OWN}/state", state("running", refused=PLACE))
-            refused = await shown(PLACE)
-            box.publish(f"edges/{OWN}/state", state("running", refused="x" * 300 + "\n"))
-            await shown("x" * 200)
-            box.publish(f"edges/{OWN}/state", state("running", refused=None, config=5))
-            mended = await shown(None)
+            refused = await shown(box, PLACE, PLACE)
+            await shown(box, "x" * 300 + "\n", "x" * 200)
+            mended = await shown(box, None, None)
 
     assert "config_refused" in refused["faults"]
     assert "config_refused" not in mended["faults"]
