@@ -36,6 +36,7 @@ from gateway.api import (
     roles,
     sessions,
     stream,
+    walk,
 )
 from gateway.api.access import guard
 from gateway.api.description import described, operation_id
@@ -73,6 +74,7 @@ _ROUTERS = (
     edges_changes.router,
     box_events.router,
     commands.router,
+    walk.router,
     stream.router,
     audit.router,
     health.router,

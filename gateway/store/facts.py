@@ -291,6 +291,7 @@ async def _load_tests(
     earliest = min(min(starts[one.citizen].values()) for one in people)
     asked = _places(people, numbers, starts)
     for row in await db.fetch(_TESTS, *asked, _CALLS, _SURE, earliest):
+        place: int
         place, placement, start, end, seen = row
         facts[place].tests.append(WalkTest(placement, start, end, frozenset(seen)))
 

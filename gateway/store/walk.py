@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from gateway.store.caller import Caller
 from gateway.store.pool import Connection, Pool, Row
 
 LONGEST = timedelta(minutes=30)
@@ -52,6 +53,18 @@ class By:
 
     municipality: int
     person: int | None = None
+    role: str | None = None
+    purpose: str = ""
+
+    @classmethod
+    def caller(cls, caller: Caller) -> "By":
+        """Somebody over the API or on a page."""
+        return cls(
+            municipality=caller.municipality,
+            person=caller.person,
+            role=caller.role,
+            purpose=caller.purpose,
+        )
 
 
 _EDGE = """
@@ -101,6 +114,12 @@ _AGAIN = """
     SELECT municipality, id, $3 FROM citizen WHERE municipality = $1 AND home = $2 ORDER BY id
     ON CONFLICT (municipality, citizen) DO UPDATE SET due = LEAST(deadline.due, excluded.due)
 """
+# A row for each who lives there; one without a name where nobody does.
+_LOG = """
+    INSERT INTO access_log (municipality, at, person, role, citizen, what, purpose)
+    SELECT $1, $2, $3, $4, c.id, $5, $6
+    FROM (SELECT 1) one LEFT JOIN citizen c ON c.municipality = $1 AND c.home = $7
+"""
 
 
 async def begin(
@@ -130,6 +149,7 @@ async def begin(
     chosen = None if placements is None else list(placements)
     if await db.execute(_DEVICES, by.municipality, home, made["id"], chosen) == "INSERT 0 0":
         raise NothingPlaced("no device is placed there")
+    await _log(db, by, "walk.begun", home, now)
     await db.execute("NOTIFY home")  # whoever stores frames looks anew at what is under test
     return made["public"]
 
@@ -155,8 +175,8 @@ async def end(
     now: datetime,
     remark: str,
     missing: bool,
-) -> int:
-    """Sign the test off; returns the home's inside number. `missing`: something was not heard.
+) -> None:
+    """Sign the test off. `missing`: something was not heard.
 
     Raises LookupError for a test that is not there, Over, and RemarkMissing.
     """
@@ -168,10 +188,14 @@ async def end(
     if missing and not remark.strip():
         raise RemarkMissing
     await db.execute(_END, by.municipality, row["id"], now, by.person, remark.strip())
+    await _log(db, by, "walk.ended", row["home"], now)
     await db.execute(_AGAIN, by.municipality, row["home"], now)
     for channel in ("home", "pending"):
         await db.execute(f"NOTIFY {channel}")
-    return row["home"]
+
+
+async def _log(db: Connection, by: By, what: str, home: int, now: datetime) -> None:
+    await db.execute(_LOG, by.municipality, now, by.person, by.role, what, by.purpose, home)
 
 
 async def end_overdue(db: Connection | Pool, now: datetime) -> list[UUID]:

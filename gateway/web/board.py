@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from gateway.alerts import words
 from gateway.alerts.alert import OPEN, Move, Outcome, OutcomeMissing, RefusedMove, TextMissing
 from gateway.reads import alerts as reads
+from gateway.reads import walk as walks
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
@@ -23,6 +24,7 @@ from gateway.web.beginning import add_beginning
 from gateway.web.beginning_file import add_file
 from gateway.web.beginning_setup import add_setup
 from gateway.web.box import add_box
+from gateway.web.box_walk import tried_text
 from gateway.web.cards import card, grouped
 from gateway.web.door import Door
 from gateway.web.emergencies import add_emergencies
@@ -192,11 +194,14 @@ class Board:
             ]
             closed = await reads.alerts(db, caller, states=["closed"], limit=_MOST_CLOSED)
             lately = [alert for alert in closed if alert.raised > now - _LATELY]
+            tried = await walks.running(db, caller, now)
             seen = [alert.citizen.id for alert in (*open_, *lately)]
+            seen += [citizen for one in tried for citizen in one.citizens]
             await looked(db, caller, "alerts.listed", seen, now)
         return {
             "groups": grouped(open_, caller, now),
             "closed": [card(alert, caller, now) for alert in lately],
+            "tried": [tried_text(one, now) for one in tried],
             "count": len(open_),
             "more": len(open_) >= _MOST_OPEN,
             "menu": menu(self._door, request, caller),

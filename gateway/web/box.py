@@ -9,12 +9,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from adapters.observation import ClockQuality
 from gateway.reads import box_events, edges
+from gateway.reads import walk as walks
 from gateway.reads.box_events import Happened, History
 from gateway.store.asking import asking
 from gateway.store.caller import Caller
 from gateway.store.looks import looked
 from gateway.web.box_air import SECONDS, add_air
 from gateway.web.box_asks import add_asks
+from gateway.web.box_walk import add_walk, past, why_not
 from gateway.web.box_words import sentence
 from gateway.web.boxes import contact, fares, faults
 from gateway.web.door import Door
@@ -46,14 +48,16 @@ def add_box(router: APIRouter, door: Door) -> None:
         caller: Annotated[Caller, asking_],
         name: Annotated[str, Path(pattern="^[a-z0-9-]{4,40}$")],
         ned: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+        proeve: Annotated[str, Query(max_length=20)] = "",
     ) -> Response:
         now = door.now()
         async with asking(door.pool, caller) as db:
-            box, past = await edges.edge(db, caller, name), _NONE
+            box, happened, tried = await edges.edge(db, caller, name), _NONE, list[walks.Test]()
             if box is not None:
-                past = await box_events.history(db, caller, name, before=ned, limit=_MOST + 1)
-                await looked(db, caller, "box_events.seen", past.citizens, now)
-        shown = past.events[:_MOST]
+                tried = await walks.walk_tests(db, caller, name)
+                happened = await box_events.history(db, caller, name, before=ned, limit=_MOST + 1)
+                await looked(db, caller, "box_events.seen", happened.citizens, now)
+        shown = happened.events[:_MOST]
         return rendered(
             "box.html",
             HTTPStatus.OK if box else HTTPStatus.NOT_FOUND,
@@ -63,13 +67,16 @@ def add_box(router: APIRouter, door: Door) -> None:
             fares=fares(box) if box else "",
             faults=faults(box, now, door.days_to_keep) if box else [],
             events=[line(one, now) for one in shown],
-            older=shown[-1].number if len(past.events) > _MOST else 0,
+            older=shown[-1].number if len(happened.events) > _MOST else 0,
             token=door.token(request),
             seconds=SECONDS,
+            walks=past(name, tried, now),
+            why_not=why_not(proeve),
         )
 
     add_air(router, door)
     add_asks(router, door)
+    add_walk(router, door)
 
 
 def line(one: Happened, now: datetime) -> Line:

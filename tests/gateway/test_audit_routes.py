@@ -72,7 +72,7 @@ LISTS = frozenset({"/stream", "/alerts", "/homes", "/devices", "/citizens", "/bo
 """Whoever asks for one of these gets their own, which may be none."""
 EMERGENCY = {"citizen": "{citizen}", "reason": "Vagten i Syd svarer ikke"}
 SAID = {"name": "Inger Holm", "address": "Skovvej 4"}
-PREPARED = ("{imported}", "{command}", "emergenc", "noedaabning")
+PREPARED = ("{imported}", "{command}", "{walk}", "emergenc", "noedaabning")
 """Asked for what was made just before by somebody who may, which leaves rows of its own."""
 FILE = "distrikt,bolig,borger,adresse\nNord,{home},{citizen},Havnegade 8\n"
 BOXES = "mærkat,bolig\nPL-1,{home}\n"
@@ -126,6 +126,23 @@ LOGGED: Mapping[str, Ask] = {
     "GET /bokse/{name}/svar/{command}": Ask(by="technician", path="/bokse/{box}/svar/{command}"),
     "GET /edges/{edge}/commands/{command}": Ask(
         by="technician", path="/edges/{box}/commands/{command}"
+    ),
+    "POST /edges/{edge}/walk-tests": Ask(by="technician", path="/edges/{box}/walk-tests", body={}),
+    "GET /edges/{edge}/walk-tests": Ask(by="technician", path="/edges/{box}/walk-tests"),
+    "GET /edges/{edge}/walk-tests/{test}": Ask(
+        by="technician", path="/edges/{box}/walk-tests/{walk}"
+    ),
+    "POST /edges/{edge}/walk-tests/{test}/end": Ask(
+        by="technician", path="/edges/{box}/walk-tests/{walk}/end", body={"remark": "Senere"}
+    ),
+    "POST /bokse/{name}/proeve": Ask(
+        by="technician", path="/bokse/{box}/proeve", data={"any": "thing"}
+    ),
+    "GET /bokse/{name}/proeve/{test}": Ask(by="technician", path="/bokse/{box}/proeve/{walk}"),
+    "POST /bokse/{name}/proeve/{test}/afslut": Ask(
+        by="technician",
+        path="/bokse/{box}/proeve/{walk}/afslut",
+        data={"bemaerkning": "Senere"},
     ),
     "GET /edges/{edge}/events": Ask(by="technician", path="/edges/{box}/events"),
     "POST /edges": Ask(by="technician", path="/edges", body={"home": "{home}"}),
@@ -315,6 +332,10 @@ async def names_for(scene: Scene, ask: Ask) -> dict[str, Any]:
         technician = await scene.as_("technician")
         made = await technician.post(f"/edges/{names['box']}/discover", json={})
         names["command"] = made.json()["id"]
+    if "{walk}" in ask.path:
+        technician = await scene.as_("technician")
+        made = await technician.post(f"/edges/{names['box']}/walk-tests", json={})
+        names["walk"] = made.json()["id"]
     if "{unplaced}" in ask.path:
         names["unplaced"] = (await scene.here.flat(name="Bo")).citizen_public
     if "{empty}" in ask.path:
