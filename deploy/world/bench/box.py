@@ -13,8 +13,8 @@ from pathlib import Path
 
 from deploy.world.bench import packets
 from deploy.world.bench.homes import PASSWORD
-from deploy.world.bench.issued import context
 from deploy.world.bench.load import COLUMNS, Message
+from deploy.world.bench.shown import context
 from edge.sending.lanes import PACES
 
 KEEPALIVE = 60

@@ -61,7 +61,8 @@ async def run(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     reports, air = home_air()
     say(f"The air is {air}.")
     with scratch_folder() as folder:
-        place = await asyncio.to_thread(start_broker, folder / "broker", _EDGE)
+        tls = bool(getattr(arguments, "tls", False))
+        place = await asyncio.to_thread(start_broker, folder / "broker", _EDGE, tls=tls)
         legs = _Legs(folder=folder, place=place, reports=reports, air=air, asked=arguments, say=say)
         try:
             found = await legs.measure()

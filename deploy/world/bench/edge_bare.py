@@ -2,8 +2,9 @@
 
 `scan`: bleak's scanner as the box sets it, with a callback that does nothing.
 `remember`: the same with a callback that remembers everybody, as no box may.
-`drain FILE HOST PORT NAME PASSWORD`: rows of a spool as messages of 200, up to 20 without an
-acknowledgement, as fast as paho sends; it says how many seconds that took and how much CPU.
+`drain FILE HOST PORT NAME PASSWORD CERTIFICATES`: rows of a spool as messages of 200, up to 20
+without an acknowledgement, as fast as paho sends; it says how many seconds that took and how much
+CPU. CERTIFICATES is a folder (shown.py), or empty where the password is said.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from bleak import BleakScanner
@@ -19,6 +21,8 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from deploy.world.bench.shown import context
 
 _A_MESSAGE = 200
 
@@ -41,11 +45,16 @@ async def _scan(heard: Callable[[BLEDevice, AdvertisementData], None]) -> None:
         await asyncio.Event().wait()
 
 
-def _drain(file: str, host: str, port: str, name: str, password: str) -> dict[str, float]:
+def _drain(file: str, host: str, port: str, name: str, *said: str) -> dict[str, float]:
+    password, certificates = said
     client = Client(
         CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5
     )
-    client.username_pw_set(name, password)
+    if certificates:
+        shown = context(Path(certificates), name)
+        client.tls_set_context(shown)  # pyright: ignore[reportUnknownMemberType] - untyped there
+    else:
+        client.username_pw_set(name, password)
     client.connect(host, int(port))
     client.loop_start()
     begun, used, count = time.monotonic(), time.process_time(), 0

@@ -11,6 +11,7 @@ from typing import Any, Self
 from deploy.runtime.paths import PYTHON, ROOT
 from deploy.runtime.services import Guarded
 from deploy.world.bench.figures import cpu, resident_mb, written
+from deploy.world.bench.issued import identify
 from deploy.world.bench.receipting import Place
 from deploy.world.payloads import COMPANY
 from deploy.world.stack import clean_environment
@@ -39,13 +40,17 @@ class Used:
 def furnish(folder: Path, place: Place, placed: Collection[str]) -> None:
     """What joining and the gateway's configuration leave on a box; `placed` are addresses."""
     folder.mkdir(parents=True, exist_ok=True)
-    Identity(
-        edge=place.edge,
-        broker=f"mqtt://127.0.0.1:{place.broker.port}",
-        ca=None,
-        username=place.edge,
-        password=place.password,
-    ).write(folder)
+    port = place.broker.port
+    if place.certificates is None:
+        Identity(
+            edge=place.edge,
+            broker=f"mqtt://127.0.0.1:{port}",
+            ca=None,
+            username=place.edge,
+            password=place.password,
+        ).write(folder)
+    else:
+        identify(place.certificates, place.edge, folder, broker=f"mqtts://127.0.0.1:{port}")
     (folder / CONFIG).write_text(json.dumps(_config(placed)))
 
 

@@ -72,9 +72,20 @@ async def drain(folder: Path, place: Place, count: int) -> Drained:
 
 async def drain_bare(folder: Path, place: Place) -> Drained:
     """The same rows sent by SQLite and paho alone. Raises RuntimeError when they fail."""
-    words = (str(spool_of(folder)), "127.0.0.1", str(place.broker.port), place.edge)
+    shown = "" if place.certificates is None else str(place.certificates)
+    where = ("127.0.0.1", str(place.broker.port))
+    words = ("drain", str(spool_of(folder)), *where, place.edge, place.password, shown)
     process = await asyncio.create_subprocess_exec(
-        *(PYTHON, "-P", "-m", "deploy.world.bench.edge_bare", "drain", *words, place.password),
+        *(
+            PYTHON,
+            "-P",
+            "-m",
+            "deploy.world.bench.edge_bare",
+            "drain",
+            *words,
+            place.password,
+            shown,
+        ),
         stdout=asyncio.subprocess.PIPE,
         env={**clean_environment(), "PYTHONPATH": str(ROOT)},
     )

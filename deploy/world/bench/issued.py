@@ -1,16 +1,17 @@
 """Keys and certificates of a benchmark's boxes: a file each, as joining leaves it on a box."""
 
 import os
-import ssl
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from deploy.world.bench.shown import AUTHORITY, own
 from edge.joining import keys
+from edge.joining.identity import OWN, Identity
 from gateway.edges.authority import Authority
 
-AUTHORITY = "authority.pem"
-"""Beside them: whom the boxes trust."""
+_NOBODY = "127.0.0.1:1"
+_NEVER = 1 << 39  # seconds since 1970: no renewal within a benchmark
 
 
 def issue(authority: Authority, names: Iterable[str], folder: Path, *, now: datetime) -> None:
@@ -30,14 +31,8 @@ def put(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def own(folder: Path, name: str) -> Path:
-    """The box's key and certificate."""
-    return folder / f"{name}.pem"
-
-
-def context(folder: Path, name: str) -> ssl.SSLContext:
-    """What the box shows, and whom it trusts."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.load_verify_locations(folder / AUTHORITY)
-    made.load_cert_chain(own(folder, name))
-    return made
+def identify(folder: Path, name: str, home: Path, *, broker: str) -> None:
+    """Leave on a box what joining leaves there."""
+    put(home / OWN, own(folder, name).read_bytes())
+    authority = (folder / AUTHORITY).read_text()
+    Identity(edge=name, broker=broker, ca=authority, address=_NOBODY, renew=_NEVER).write(home)

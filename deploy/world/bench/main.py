@@ -32,7 +32,10 @@ BENCHES: Mapping[str, str] = {
 
 WITH_TLS = frozenset({"ingest", "alert", "outage", "edge"})
 """Those that can be run with mutual TLS (`--tls`)."""
-IN_CLEAR = ("observations_per_s", "ratio", "p50_ms", "p99_ms", "drain_per_s", "max_ms")
+IN_CLEAR = (
+    *("observations_per_s", "ratio", "p50_ms", "p99_ms", "max_ms", "drain_per_s", "minutes"),
+    *("rss_mb", "cpu_percent_of_core", "spool_append_p99_ms"),
+)
 """What is told again of the run in clear, beside the one with mutual TLS."""
 
 _LOST = 1

@@ -22,20 +22,19 @@ from pydantic import TypeAdapter
 
 from adapters.frame import Frame
 from deploy.world.bench.homes import CALL, PASSWORD, address, edge_name, is_encrypted, key
-from deploy.world.bench.issued import AUTHORITY, own, put
+from deploy.world.bench.issued import identify
 from deploy.world.bench.load import Shape, Told
 from deploy.world.bench.plan import Written
 from deploy.world.fleet import Box
 from deploy.world.frames import advertisement
 from deploy.world.payloads import BTHOME, bthome_encrypted, bthome_payload, button_object
 from edge.clock import Clock, clock_from
-from edge.joining.identity import OWN, Identity
+from edge.joining.identity import Identity
 
 _FRAME: TypeAdapter[Frame] = TypeAdapter(Frame)
 _AT_ONCE = 500
 """Frames of a backlog that are spooled in one transaction."""
 _JOINING = 60.0
-_NOBODY = "127.0.0.1:1"  # where nothing is renewed within a benchmark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +65,7 @@ def _identify(plan: Pressing, name: str, folder: Path) -> None:
             folder
         )
         return
-    place = Path(plan.certificates)
-    put(folder / OWN, own(place, name).read_bytes())
-    authority = (place / AUTHORITY).read_text()
-    Identity(edge=name, broker=plan.broker, ca=authority, address=_NOBODY).write(folder)
+    identify(Path(plan.certificates), name, folder, broker=plan.broker)
 
 
 class Home:

@@ -12,13 +12,17 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from adapters.frame import LANES, Lane
 from deploy.runtime.services import Broker
 from deploy.world.bench import packets
+from deploy.world.bench.issued import issue, put
+from deploy.world.bench.shown import context, own
 from edge.keeping.ranges import Ranges
+from gateway.edges.authority import begin
 
 USERS: Mapping[Lane, str] = {"urgent": "gateway-urgent", "bulk": "gateway-bulk"}
 _READ = 1 << 18
@@ -53,12 +57,14 @@ class Receipter:
                 self.changed.clear()
                 await self.changed.wait()
 
-    async def serve(self, lane: Lane, place: tuple[str, int], password: str) -> None:
+    async def serve(self, lane: Lane, place: "Place") -> None:
         """Take one lane's batches until cancelled. Raises BrokerRefused, OSError."""
-        reader, writer = await asyncio.open_connection(*place)
+        shown = None if place.certificates is None else context(place.certificates, USERS[lane])
+        port = place.broker.gateway_port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=shown)
         try:
             name = USERS[lane]
-            writer.write(packets.connect(name, password, keepalive=_KEEPALIVE))
+            writer.write(packets.connect(name, place.password, keepalive=_KEEPALIVE))
             writer.write(packets.subscribe(f"edges/+/{lane}", 1))
             rest = b""
             while received := await _read(reader, writer):
@@ -111,21 +117,32 @@ class Place:
     broker: Broker
     edge: str
     password: str
+    certificates: Path | None = None
+    """The folder with what box and light gateway show it (issued.py), where it asks for that."""
 
 
-def start_broker(folder: Path, edge: str) -> Place:
+def start_broker(folder: Path, edge: str, *, tls: bool = False) -> Place:
     """A broker for one box and the light gateway. Blocks for a moment."""
     password = secrets.token_urlsafe(16)
     users = dict.fromkeys((*USERS.values(), "gateway-config", edge), password)
-    return Place(broker=Broker.start(folder, passwords=users), edge=edge, password=password)
+    if not tls:
+        return Place(broker=Broker.start(folder, passwords=users), edge=edge, password=password)
+    place, names, now = folder / "authority", ("127.0.0.1",), datetime.now(UTC)
+    authority = begin(place, broker_names=names, edge_names=names, now=now)
+    certificates = folder / "boxes"
+    issue(authority, [edge], certificates, now=now)
+    for name in USERS.values():
+        pair = [(place / f"{name}.{end}").read_bytes() for end in ("key", "pem")]
+        put(own(certificates, name), b"".join(pair))
+    broker = Broker.start(folder, passwords={}, authority=place)
+    return Place(broker=broker, edge=edge, password="", certificates=certificates)
 
 
 @asynccontextmanager
 async def receipting(place: Place) -> AsyncGenerator[Receipter]:
     """A light gateway at this broker while the block runs."""
     receipter = Receipter()
-    where = ("127.0.0.1", place.broker.gateway_port)
-    tasks = [asyncio.create_task(receipter.serve(lane, where, place.password)) for lane in LANES]
+    tasks = [asyncio.create_task(receipter.serve(lane, place)) for lane in LANES]
     try:
         yield receipter
     finally:
