@@ -126,13 +126,9 @@ def _check_one(
         raise BadList(f"it is good only from {one.last_update_utc}")
     if _until(one) - now < LEAST:
         raise BadList(f"it is good only until {_until(one)}")
-    missing = [serial for serial in wanted if not _names(one, serial)]
+    missing = sorted(wanted - {each.serial_number for each in one})
     if missing:
         raise BadList(f"{len(missing)} revoked certificates are missing, {missing[0]:x} of them")
-
-
-def _names(one: x509.CertificateRevocationList, serial: int) -> bool:
-    return one.get_revoked_certificate_by_serial_number(serial) is not None
 
 
 def _from(one: x509.CertificateRevocationList) -> datetime:
