@@ -6,6 +6,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from deploy.runtime.paths import DEPLOY, ROOT
+from edge.updating.repack import ORIGINALS
 
 BOX = DEPLOY / "packaging" / "box"
 LIB = "opt/trygport/lib"
@@ -32,6 +33,8 @@ def lay_out(tree: Path, *, version: str, keys: Sequence[Path]) -> None:
     _tell_version(tree / LIB, version)
     for source, name in _SYSTEM.items():
         _put(source, tree / name)
+    for name in CONFFILES:
+        _put(tree / name.strip("/"), tree / ORIGINALS / Path(name).name)
     (tree / "opt/trygport/bin/edge").chmod(0o755)
     (tree / "usr/bin").mkdir(parents=True)
     (tree / "usr/bin/edge").symlink_to("/opt/trygport/bin/edge")

@@ -89,6 +89,33 @@ def test_what_goes_back_is_the_same_file_by_file(updating: Updating, newer: Path
     assert contents(updating.box.root) == before
 
 
+def test_what_the_operator_wrote_outlives_going_back_and_the_upgrade_after_it(
+    updating: Updating, newer: Path
+) -> None:
+    settings = updating.box.root / "etc/trygport/edge.env"
+    settings.write_text("EDGE_SPOOL_MB=64\n")
+    updating.offer(newer)
+    updating.run()
+    updating.ask("rollback")
+    updating.run()
+
+    done = updating.box.dpkg("--force-confold", "-i", other_settings(updating, newer))
+
+    assert (done.returncode, updating.box.status()) == (0, "ii 1.4"), done.stderr
+    assert settings.read_text() == "EDGE_SPOOL_MB=64\n"
+    assert "dpkg-dist" in str(list(settings.parent.iterdir()))
+
+
+def test_going_back_needs_no_file_that_the_system_left_out(updating: Updating, newer: Path) -> None:
+    (updating.box.root / "usr/share/doc/trygport-edge/copyright").unlink()
+    (updating.box.root / "etc/trygport/edge.env").unlink()
+    updating.offer(newer)
+    updating.run()
+    updating.ask("rollback")
+
+    assert updating.run()["result"] == "rolled_back"
+
+
 def test_going_back_twice_is_refused(updating: Updating, newer: Path) -> None:
     updating.offer(newer)
     updating.run()
@@ -147,6 +174,18 @@ def test_a_power_cut_while_dpkg_works_is_mended_by_the_one_file_alone(
     assert (told["result"], told["why"]) == ("rolled_back", "interrupted")
     assert updating.box.status() == "ii 1.0"
     assert not (places.own / "state.json").exists()
+
+
+def other_settings(updating: Updating, package: Path) -> Path:
+    """A later version that brings other settings: where it asks, nobody answers."""
+    tree, into = updating.scratch / "other", updating.scratch / "other.deb"
+    subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
+    (tree / "etc/trygport/edge.env").write_text("# other words\n")
+    control = tree / "DEBIAN/control"
+    control.write_text(control.read_text().replace("Version: 1.1", "Version: 1.4"))
+    command = ["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, into]
+    subprocess.run(command, check=True, capture_output=True)
+    return into
 
 
 class CutInDpkg(Installer):
