@@ -14,11 +14,13 @@ from typing import NoReturn
 from deploy.runtime.exits import Exit, Stop
 from deploy.runtime.machine import (
     ALWAYS,
+    FOR_BOOTED,
     FOR_KILLS,
     FOR_LONG_TESTS,
     FOR_POWER_CUTS,
     Need,
     architecture_of,
+    lacks_for_booted,
     lacks_for_power_cuts,
     make_sure_of_packages,
     make_sure_of_room,
@@ -90,7 +92,7 @@ def test(arguments: Sequence[str]) -> int:
 
     Interrupted, it ends with the check or the tests that were running.
     """
-    set_up(*(FOR_LONG_TESTS if "--long" in arguments else ()), *_for_power_cuts(and_kills=True))
+    set_up(*(_for_long() if "--long" in arguments else ()), *_for_power_cuts(and_kills=True))
     checked = dict[str, tuple[int, float]]()
     for name, command in (dict(CHECKS) | tests(arguments)).items():
         checked[name] = _timed(command)
@@ -161,6 +163,11 @@ def _for_power_cuts(*, and_kills: bool = False) -> Sequence[Need]:
     if lacks_for_power_cuts():
         return ()
     return (*FOR_POWER_CUTS, *FOR_KILLS) if and_kills else FOR_POWER_CUTS
+
+
+def _for_long() -> Sequence[Need]:
+    """The same of a system that is booted."""
+    return FOR_LONG_TESTS if lacks_for_booted() else (*FOR_LONG_TESTS, *FOR_BOOTED)
 
 
 def _handed_over(module: str, arguments: Sequence[str], *needs: Need) -> NoReturn:

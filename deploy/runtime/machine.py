@@ -55,6 +55,19 @@ FOR_POWER_CUTS = (
 FOR_KILLS = (Need(package="strace", is_met=lambda: shutil.which("strace") is not None),)
 FOR_LONG_TESTS = (Need(package="chromium", is_met=lambda: shutil.which("chromium") is not None),)
 
+FOR_BOOTED = (
+    Need(package="qemu-system-x86", is_met=lambda: shutil.which("qemu-system-x86_64") is not None),
+    Need(package="mmdebstrap", is_met=lambda: shutil.which("mmdebstrap") is not None),
+)
+"""A Debian 13 that is booted on an emulated machine, to install the box's package on."""
+
+
+def lacks_for_booted() -> str | None:
+    """Why no package would help this machine to a booted Debian 13; None when it may."""
+    if os.geteuid() != 0:
+        return "only root may lay out a system's files"
+    return None if architecture_of() == "amd64" else "the processor is not an amd64"
+
 
 def lacks_for_power_cuts() -> str | None:
     """Why no package would help this machine to a disk whose power can be cut; None when it may."""

@@ -107,7 +107,7 @@ class Apt:
             "Acquire::https::Timeout": "15",
         }
         ours = "".join(f'{name} "{value}";\n' for name, value in settings.items())
-        return ours + _machines_own_access()
+        return ours + machines_own_access()
 
 
 def build_prefix(*, architecture: str) -> None:
@@ -237,7 +237,7 @@ def _versions(packages: Iterable[Path]) -> str:
     return "".join(f"{name} {version}\n" for name, version, *_ in names)
 
 
-def _machines_own_access() -> str:
+def machines_own_access() -> str:
     """How this machine reaches its mirror: proxies, certificates and time-outs of its apt."""
     dump = subprocess.run(
         ["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=False
