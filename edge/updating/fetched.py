@@ -3,16 +3,21 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Literal
 
 FOLDER = "update"
 REQUEST, PACKAGE = "request.json", "package.deb"
 """What the box puts into its folder: the request last, and by a rename."""
+LARGEST = 64_000_000
+"""Bytes of a package."""
 
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+~]{0,63}")
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _LARGEST_REQUEST = 16_384  # bytes
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -66,6 +71,25 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def must_be_sane(said: Mapping[str, object]) -> None:
+    """Of a request that was read from JSON, where each field may be anything.
+
+    Raises ValueError and TypeError.
+    """
+    for name in ("id", "do", "version", "digest", "signature"):
+        if not isinstance(said[name], str):
+            raise TypeError(name)
+    if not _ID.fullmatch(str(said["id"])) or said["do"] not in ("install", "rollback"):
+        raise ValueError("id or do")
+    if said["do"] == "rollback":
+        return
+    if not _VERSION.fullmatch(str(said["version"])):
+        raise ValueError("version")
+    size = said["size"]
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= LARGEST:
+        raise ValueError("size")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ dpkg puts files in their places may leave files of two versions, but no half fil
 
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -24,8 +23,6 @@ OUTCOME = "outcome.json"
 """What became of the last request, for the box to read in root's folder."""
 STATUS = "status.json"
 """Of the running agent, in its own folder: version, connected, heard."""
-LARGEST = 64_000_000
-"""Bytes of a package."""
 WITHIN = 900.0
 """Seconds in which a new version must hear a placed device, where the one before heard any."""
 
@@ -40,8 +37,6 @@ Result = Literal["installed", "rolled_back", "refused", "broken"]
 _LARGEST_NOTE = 16_384  # bytes of a request or a status
 _LOCKED = 600.0  # seconds that another dpkg may be at work
 _LOOK = 2.0  # seconds
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.+~]{0,63}")
-_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _TOLD = 300  # characters of a program's words
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ENVIRONMENT = {
@@ -77,10 +72,12 @@ class Request:
     @classmethod
     def read(cls, content: bytes) -> "Request":
         """Raises Refused."""
+        from edge.updating.fetched import must_be_sane  # noqa: PLC0415 - as in Installer._taken
+
         try:
             said: Any = json.loads(content)
             given = {each.name: said[each.name] for each in fields(cls) if each.name in said}
-            _must_be_sane({**asdict(cls(id="", do="install")), **given})
+            must_be_sane({**asdict(cls(id="", do="install")), **given})
             return cls(**given)
         except (ValueError, TypeError, KeyError, RecursionError) as bad:
             raise Refused("bad_request", f"the request cannot be read: {bad}") from bad
@@ -358,22 +355,6 @@ class Installer:
         _sync(fresh)
         fresh.replace(self.places.own / name)
         _sync(self.places.own)
-
-
-def _must_be_sane(said: Mapping[str, object]) -> None:
-    """Raises ValueError and TypeError."""
-    for name in ("id", "do", "version", "digest", "signature"):
-        if not isinstance(said[name], str):
-            raise TypeError(name)
-    if not _ID.fullmatch(str(said["id"])) or said["do"] not in ("install", "rollback"):
-        raise ValueError("id or do")
-    if said["do"] == "rollback":
-        return
-    if not _VERSION.fullmatch(str(said["version"])):
-        raise ValueError("version")
-    size = said["size"]
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= LARGEST:
-        raise ValueError("size")
 
 
 def _read(path: Path) -> bytes:
