@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "reread": "gateway.reread",
     "seal": "gateway.seal",
     "register": "gateway.register",
+    "walk": "gateway.walking",
 }
 """Each administrator's command and its module; `add_arguments` and `run` are as in Command."""
 

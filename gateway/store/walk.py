@@ -149,7 +149,7 @@ async def begin(
     chosen = None if placements is None else list(placements)
     if await db.execute(_DEVICES, by.municipality, home, made["id"], chosen) == "INSERT 0 0":
         raise NothingPlaced("no device is placed there")
-    await _log(db, by, "walk.begun", home, now)
+    await noted(db, by, "walk.begun", home, now)
     await db.execute("NOTIFY home")  # whoever stores frames looks anew at what is under test
     return made["public"]
 
@@ -188,13 +188,13 @@ async def end(
     if missing and not remark.strip():
         raise RemarkMissing
     await db.execute(_END, by.municipality, row["id"], now, by.person, remark.strip())
-    await _log(db, by, "walk.ended", row["home"], now)
+    await noted(db, by, "walk.ended", row["home"], now)
     await db.execute(_AGAIN, by.municipality, row["home"], now)
     for channel in ("home", "pending"):
         await db.execute(f"NOTIFY {channel}")
 
 
-async def _log(db: Connection, by: By, what: str, home: int, now: datetime) -> None:
+async def noted(db: Connection, by: By, what: str, home: int, now: datetime) -> None:
     await db.execute(_LOG, by.municipality, now, by.person, by.role, what, by.purpose, home)
 
 

@@ -20,7 +20,7 @@ from tests.gateway.office import Office, office
 from tests.gateway.test_audit_api import signed_in
 
 GATEWAY = Path(__file__).parents[2] / "gateway"
-WRITERS = {"looked": 2, "changed": 2, "tell": 3, "tell_people": 3}
+WRITERS = {"looked": 2, "changed": 2, "tell": 3, "tell_people": 3, "noted": 2}
 """The functions that write a row, and which of their arguments is the code."""
 PARTS: Mapping[str, Sequence[str]] = {
     "made": get_args(Move),
