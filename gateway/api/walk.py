@@ -69,7 +69,8 @@ class TestBody(BaseModel):
     """A walk test. While it runs, calls of its devices are told to nobody on duty.
 
     `by` and `ended_by_name` are null where the caller may not see the colleague. `ended_by`:
-    *person* or *time*; null while it runs. `missing`: addresses of what was not heard.
+    *person*, *time*, or *box* when its box left the home; null while it runs. `missing`: addresses
+    of what was not heard.
     """
 
     id: UUID

@@ -86,7 +86,7 @@ class Test:
 
     def by_itself(self, now: datetime) -> bool:
         """Whether its time ran out before anybody signed it off."""
-        return not self.runs(now) and self.ended_by != "person"
+        return not self.runs(now) and self.ended_by not in {"person", "box"}
 
     @property
     def ended(self) -> datetime:

@@ -64,6 +64,13 @@ _LOCKED = """
 """
 
 
+# Who is there tries another box, or none: calls of the home are told to those on duty again.
+_TRIED_NO_MORE = """
+    UPDATE walk_test SET ended = GREATEST($3, started), ended_by = 'box', ender = $4
+    WHERE municipality = $1 AND edge = $2 AND ended IS NULL AND until > $3
+"""
+
+
 async def add_box(
     db: Connection,
     *,
@@ -159,6 +166,8 @@ async def move_box(
         )
         if number is None:
             raise LookupError(f"the box's municipality has no home {home}")
+        if number != box["home"]:
+            await _end_test(db, box, now, caller)
         await db.execute(
             "UPDATE edge SET home = $3, config_version = config_version + 1 "
             "WHERE municipality = $1 AND id = $2",
@@ -214,10 +223,17 @@ async def _shut_out(
     db: Connection, box: Row, now: datetime, why: str, caller: Caller | None
 ) -> None:
     if box["shut_out"] is None:
+        await _end_test(db, box, now, caller)
         of = (box["municipality"], box["id"], now, why)
         await _do(db, caller, "shut_out", "$1, $2, $3, $4", *of)
     await db.execute(f"NOTIFY {REVOKED}")
     await _tell(db)
+
+
+async def _end_test(db: Connection, box: Row, now: datetime, caller: Caller | None) -> None:
+    """The walk test of a box that leaves the home is over; it is judged anew by what follows."""
+    by = caller and caller.person
+    await db.execute(_TRIED_NO_MORE, box["municipality"], box["id"], now, by)
 
 
 async def _do(db: Connection, caller: Caller | None, what: str, marks: str, *of: object) -> None:

@@ -216,6 +216,8 @@ def _how(one: Test, now: datetime) -> str:
     count = f"{heard} af {len(one.devices)} hørt"
     if one.runs(now):
         return f"I gang til {moment(one.until, now, ZONE.key)}: {count}"
+    if one.ended_by == "box":
+        return f"{count}; afbrudt, fordi boksen forlod boligen"
     return f"{count}; sluttede af sig selv" if one.by_itself(now) else f"{count}; afsluttet"
 
 
@@ -232,7 +234,11 @@ def _said(found: Test | None, now: datetime) -> str:
     begun = f"Begyndt {by} {moment(found.started, now, ZONE.key)}."
     if found.by_itself(now):
         return f"{begun} Afprøvningen sluttede af sig selv {until}. Kald alarmerer nu som altid."
-    signed = "" if found.command else f" af {found.ender or 'en kollega'}"
+    if found.ended_by == "box":
+        left = f"Afprøvningen blev afbrudt {until}, fordi boksen forlod boligen."
+        return f"{begun} {left} Kald alarmerer nu som altid."
+    colleague = "" if found.command else " af en kollega"
+    signed = f" af {found.ender}" if found.ender else colleague
     return f"{begun} Afsluttet{signed} {until}. Kald alarmerer nu som altid."
 
 
