@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import pytest
 from playwright.async_api import Page, async_playwright
@@ -20,9 +21,11 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt: chromium)"),
 ]
 
+TEST = UUID(int=7)
+"""A walk test that runs."""
 OPENS: dict[Role, tuple[str, ...]] = {
     "staff": ("/", "/noedaabning", "/konto", "/hvem-har-set", "/noegler", "/findes-ikke"),
-    "technician": ("/bokse", "/bokse/box-1"),
+    "technician": ("/bokse", "/bokse/box-1", f"/bokse/box-1/proeve/{TEST}"),
     "leader": ("/noedaabning",),
     "administrator": ("/noegler", "/login-roller", "/rettigheder"),
 }
@@ -72,6 +75,24 @@ _A_BOX = """
     INSERT INTO box_event (municipality, edge, occurred, received, clock, word)
     SELECT municipality, id, $1, $1, 0, word FROM box, unnest('{radio.silent,a.b}'::text[]) AS word
 """
+_A_TEST = """
+    WITH test AS (
+        INSERT INTO walk_test (municipality, public, edge, home, started, until)
+        SELECT municipality, $2, id, home, $1::timestamptz, $1::timestamptz + interval '30 minutes'
+        FROM edge WHERE name = 'box-1' RETURNING *),
+    placed AS (
+        INSERT INTO placement (municipality, device, citizen, role, room, "from")
+        SELECT t.municipality, d.id, c.id, 'call', 'Stue', $1 FROM test t
+        JOIN citizen c ON c.home = t.home, (SELECT max(id) AS id FROM device) d RETURNING *)
+    INSERT INTO walk_device SELECT t.municipality, t.id, p.id, '', role, room FROM placed p, test t
+"""
+_PRESSED = """
+    INSERT INTO walk_heard (municipality, test, placement, edge, kind, active, occurred, stored,
+                            clock, rssi)
+    SELECT t.municipality, t.id, d.placement, t.edge, 7, true, $1::timestamptz,
+           $1::timestamptz + interval '84 ms', 0, -88
+    FROM walk_test t JOIN walk_device d ON d.test = t.id WHERE d.role = 'call'
+"""
 
 
 @pytest.fixture
@@ -84,6 +105,7 @@ async def here(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Of
         await made.alert(await made.flat(district="Syd", name="Ingrid Holm"))
         await made.device()
         await made.owner.execute(_A_BOX, made.clock.now())
+        await made.owner.execute(_A_TEST, made.clock.now(), TEST)
         yield made
 
 
@@ -181,3 +203,23 @@ async def test_without_script_a_citizen_is_opened_and_a_key_can_be_marked(here: 
         secret = await phone.input_value("#secret")
     assert opened == "Ingrid Holm"
     assert secret.startswith("tg_")
+
+
+async def test_a_walk_test_shows_a_press_without_a_reload_and_its_end(here: Office) -> None:
+    async with served(here) as address, browser("dark") as phone:
+        await enter(phone, address, "technician")
+        await phone.goto(f"{address}/bokse/box-1/proeve/{TEST}")
+        assert await phone.locator(".walk .waits").count() >= 1
+        assert "Tryk på knappen." in await phone.inner_text("#walk")
+        kept = await phone.evaluate("window.kept = 1")
+
+        await phone.fill("#bemaerkning", "Kommer i morgen")
+        await here.owner.execute(_PRESSED, here.clock.now())
+        await phone.wait_for_selector(".walk .ok")
+
+        told = await phone.inner_text(".walk .ok")
+        assert "svagt signal: flyt boksen nærmere (-88 dBm), nået frem på 84 ms" in told
+        assert await phone.evaluate("window.kept") == kept
+        assert await phone.input_value("#bemaerkning") == "Kommer i morgen"
+        here.clock.pass_(minutes=31)
+        await phone.wait_for_selector("text=sluttede af sig selv")
