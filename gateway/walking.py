@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -28,6 +30,8 @@ _DO: Mapping[str, str] = {
     "door": "open the door",
     "contact": "open it",
 }
+_STOPPED = "Afbrudt på gatewayen, før alt var hørt"
+"""The remark in the record, which is read on the page."""
 _ANY = "use it, or wait until it speaks by itself"
 
 
@@ -48,6 +52,7 @@ def add_arguments(subparsers: Any) -> None:  # noqa: ANN401 - argparse does not 
 async def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Runs the command; 0 when every device placed there was heard, 1 when not."""
     clock = clock_from(settings.clock)
+    _stop_as_by_hand()
     try:
         async with connect_owner(settings) as db:
             return await _try(db, clock, arguments)
@@ -56,20 +61,29 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> int:
         return _FAILED
 
 
+def _stop_as_by_hand() -> None:
+    """Told to stop, or hung up on, it ends the test as after Ctrl-C."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - the command runs in one
+    with contextlib.suppress(RuntimeError, ValueError):  # only a process's main thread is told
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
 async def _try(db: Connection, clock: Clock, arguments: argparse.Namespace) -> int:
     name, quiet = arguments.name, arguments.json
     where = await db.fetchval("SELECT municipality FROM edge WHERE name = $1", name)
     if where is None:
         raise Cannot(f"there is no box {name}; `gateway edges list` shows those there are")
     by = By(municipality=where)
-    public = await _begin(db, by, clock.now(), arguments)
+    public, remark = await _begin(db, by, clock.now(), arguments), ""
     try:
         found = await _followed(db, by, clock, name, public, quiet=quiet)
-    except asyncio.CancelledError:  # Ctrl-C: the home is not left silent for the rest of the time
-        await _end(db, by, clock.now(), name, public, remark="stopped before everything was heard")
-        raise
+    except (asyncio.CancelledError, OSError):
+        # Stopped, or its terminal is gone: the home is not left silent for the rest of the time.
+        remark, found = _STOPPED, await _test(db, by, name, public)
     if found.runs(clock.now()):
-        await _end(db, by, clock.now(), name, public)
+        await _end(db, by, clock.now(), name, public, remark=remark)
         found = await _test(db, by, name, public)
     _tell_end(found, quiet=quiet)
     return _FAILED if found.missing else _OK
@@ -117,7 +131,7 @@ async def _followed(
 
 
 async def _end(
-    db: Connection, by: By, now: datetime, name: str, public: UUID, *, remark: str = ""
+    db: Connection, by: By, now: datetime, name: str, public: UUID, *, remark: str
 ) -> None:
     """Sign off what is whole, or stopped; somebody else may have done so this moment."""
     try:
@@ -146,8 +160,11 @@ def _tell_end(found: Test, *, quiet: bool) -> None:
         return
     for one in found.missing:
         _say(_why(one))
-    if found.ended_by == "person":
-        _say("every device was heard; all calls alert again" if not found.missing else "signed off")
+    if found.ended_by == "box":
+        _say("the box left the home, which ended the test; all calls alert again")
+    elif found.ended_by == "person":
+        whole = "every device was heard" if not found.missing else "ended before all were heard"
+        _say(f"{whole}; all calls alert again")
     else:
         _say("the test ended by itself; all calls alert again")
 
