@@ -271,3 +271,33 @@ async def test_a_rule_that_silences_the_whole_home_is_seen_to_fail(home: House, 
     await until_quiet(watch)
 
     assert await told(home) == (0, 0), "another device's call is lost: what the tests above forbid"
+
+
+def _by_any_clock(window: Window, settings: Any) -> Judgement:
+    """The saboteur: it believes when a call says it was made, and does not ask when it came."""
+    made = press_rule.judge(window, settings)
+    places = [(test.placement, test.start, test.end) for test in window.tests]
+    inside = {
+        one.occurred
+        for one in window.heard
+        if any(one.placement == at and start <= one.occurred < end for at, start, end in places)
+    }
+    return replace(
+        made,
+        findings=tuple(
+            replace(one, alert_kind=None) if one.since in inside else one for one in made.findings
+        ),
+    )
+
+
+async def test_a_rule_that_believes_any_clock_is_seen_to_fail(home: House, pool: Pool) -> None:
+    citizen, button = await caller(home)
+    await trying(home, citizen, button)
+    saboteur: Rule[Any] = replace(press_rule.RULE, judge=_by_any_clock)
+    hours_later = TEN + 26 * HALF
+    watch = Watch(pool, StillClock(hours_later), RuleBook(), channels=WEBHOOK, rules=(saboteur,))
+
+    await home.deliver([citizen], [press(button, TEN + MINUTE)], received=hours_later)
+    await until_quiet(watch)
+
+    assert await told(home) == (0, 0), "a real call by a clock that is behind is lost"
