@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -34,6 +34,8 @@ router = APIRouter(
 _WAIT, _LOOK = 5.0, 0.1
 """Seconds that the broker may take to be told, and between two looks."""
 
+Deed = Literal["added", "invited", "shut_out", "replaced", "moved"]
+"""What the access log calls it."""
 Sticker = Annotated[Name, Field(max_length=60, description="what stands on the box's carton")]
 
 
@@ -103,7 +105,7 @@ async def add_edge(new: NewBox, caller: Asking, desk: Here) -> InvitedBody:
         made = await boxes.add_box(
             db, municipality=caller.municipality, home=new.home, now=now, sticker=new.sticker
         )
-        await _note(db, caller, "box.added", await citizens(db, caller, made.name), now)
+        await _note(db, caller, "added", await citizens(db, caller, made.name), now)
     return _told(inviting, made, now)
 
 
@@ -114,7 +116,7 @@ async def invite_edge(edge: EdgeName, caller: Asking, desk: Here) -> InvitedBody
     async with _changing(desk, caller) as db:
         inviting = await Inviting.of(db)
         made = await boxes.invite_box(db, edge, now, caller)
-        await _note(db, caller, "box.invited", await citizens(db, caller, edge), now)
+        await _note(db, caller, "invited", await citizens(db, caller, edge), now)
     return _told(inviting, made, now)
 
 
@@ -125,7 +127,7 @@ async def revoke_edge(
     """Shut out a lost or stolen box, for good: its certificates, code and home are taken away."""
     now, why = desk.clock.now(), (asked or Revoking()).reason
     async with _changing(desk, caller) as db:
-        await _note(db, caller, "box.shut_out", await citizens(db, caller, edge), now)
+        await _note(db, caller, "shut_out", await citizens(db, caller, edge), now)
         fresh = await boxes.revoke_box(db, edge, now, why, caller)
     told = await _told_in_time(desk, caller, edge, wait=_WAIT if fresh else 0)
     return ShutOutBody(edge=edge, broker_told=told)
@@ -139,7 +141,7 @@ async def replace_edge(
     now, sticker = desk.clock.now(), (asked or Replacing()).sticker
     async with _changing(desk, caller) as db:
         inviting = await Inviting.of(db)
-        await _note(db, caller, "box.replaced", await citizens(db, caller, edge), now)
+        await _note(db, caller, "replaced", await citizens(db, caller, edge), now)
         made = await boxes.replace_box(db, edge, now, caller, sticker=sticker)
     told = await _told_in_time(desk, caller, edge, wait=_WAIT)
     return ReplacedBody(**_told(inviting, made, now).model_dump(), broker_told=told)
@@ -153,7 +155,7 @@ async def move_edge(edge: EdgeName, asked: Moving, caller: Asking, desk: Here) -
         before = await citizens(db, caller, edge)
         await boxes.move_box(db, edge, asked.home, now, caller)
         after = await citizens(db, caller, edge)
-        await _note(db, caller, "box.moved", {*before, *after}, now)
+        await _note(db, caller, "moved", {*before, *after}, now)
     return MovedBody(edge=edge, home=asked.home)
 
 
@@ -177,10 +179,10 @@ def no_authority(error: NoAuthority) -> Problem:
 
 
 async def _note(
-    db: Connection, caller: Caller, what: str, whose: Iterable[int], now: datetime
+    db: Connection, caller: Caller, deed: Deed, whose: Iterable[int], now: datetime
 ) -> None:
     for citizen in sorted(whose) or [None]:
-        await changed(db, caller, what, citizen, now)
+        await changed(db, caller, f"box.{deed}", citizen, now)
 
 
 async def _told_in_time(desk: Desk, caller: Caller, edge: str, *, wait: float) -> bool:

@@ -83,9 +83,11 @@ async def bring_in_edges(
         except NoAuthority as error:
             raise no_authority(error) from error
         brought = await bring_boxes(db, caller.municipality, lines, now=now, dry_run=dry_run)
-        what = "boxes.tried" if dry_run else "box.added"
-        for citizen in brought.citizens or [None]:
-            await changed(db, caller, what, citizen, now)
+        if dry_run:  # also a try is a look: it tells what is there
+            await changed(db, caller, "boxes.tried", None, now)
+        else:
+            for citizen in brought.citizens or [None]:
+                await changed(db, caller, "box.added", citizen, now)
     return _body(brought.report, inviting)
 
 

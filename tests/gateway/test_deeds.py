@@ -11,6 +11,8 @@ import pytest
 
 from deploy.runtime.services import OneDatabase
 from gateway.alerts.alert import Move
+from gateway.api.edges_changes import Deed
+from gateway.store.commands import TERMS
 from gateway.store.migrate import FOLDER
 from gateway.store.register.things import Name
 from gateway.web.audit import PATH
@@ -26,6 +28,7 @@ PARTS: Mapping[str, Sequence[str]] = {
     "made": get_args(Move),
     "name": get_args(Name),
     "how": ("added", "changed"),
+    "deed": get_args(Deed),
 }
 """What may stand for a name inside a code."""
 _IN_SQL = re.compile(r"INSERT INTO access_log.*?;", re.DOTALL)
@@ -36,6 +39,9 @@ def codes_of(said: ast.expr) -> Iterator[str]:
     """The codes that an argument may be; what follows the first space is no part of it."""
     if isinstance(said, ast.Constant):
         yield str(said.value).partition(" ")[0]
+        return
+    if isinstance(said, ast.Attribute) and said.attr in {"asked", "seen_as"}:
+        yield from (each for one in TERMS.values() for each in (one.asked, one.seen))
         return
     assert isinstance(said, ast.JoinedStr), f"line {said.lineno}: say the code in the call"
     pieces: list[Sequence[str]] = []
