@@ -17,6 +17,7 @@ from deploy.runtime.paths import RUNTIME
 from deploy.runtime.process import DidNotStart
 from deploy.runtime.services import scratch_folder
 from deploy.world.api import ApiRefused, Json
+from deploy.world.newcomer import Newcomer
 from deploy.world.recording import BadRecording, read_recording
 from deploy.world.replaying import show_replay
 from deploy.world.scenario import Evening, Moved
@@ -50,13 +51,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _until_stopped(asked: argparse.Namespace, folder: Path) -> Json | None:
     """The job's result; None when somebody stopped it, or when it only ran to be looked at."""
-    job = asyncio.create_task(_replay(asked, folder) if asked.replay else _evening(asked, folder))
+    job = asyncio.create_task(_job(asked, folder))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, job.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         return await job
     return None
+
+
+async def _job(asked: argparse.Namespace, folder: Path) -> Json | None:
+    if asked.replay:
+        return await _replay(asked, folder)
+    if asked.carton:
+        return await _carton(asked, folder)
+    return await _evening(asked, folder)
+
+
+async def _carton(asked: argparse.Namespace, folder: Path) -> None:
+    def say(line: str) -> None:
+        print(line, flush=True)  # noqa: T201 - said to a person
+
+    say("Setting up a small municipality …")
+    async with Newcomer(folder=folder, say=say, port=asked.port) as newcomer:
+        newcomer.greet()
+        say("Press Ctrl-C to end.")
+        await asyncio.Event().wait()
 
 
 async def _evening(asked: argparse.Namespace, folder: Path) -> Json | None:
@@ -121,6 +141,11 @@ def _parser() -> argparse.ArgumentParser:
         "--check",
         action="store_true",
         help="run without being watched, verify through the public API, print one JSON line",
+    )
+    parser.add_argument(
+        "--carton",
+        action="store_true",
+        help="a furnished home whose box is still in its carton: join it by hand, and walk through",
     )
     parser.add_argument(
         "--homes", type=_homes, default=5, metavar="N", help="homes in all, from 2 (usual: 5)"

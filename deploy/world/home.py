@@ -128,7 +128,7 @@ class EmulatedHome:
         """`edge join CODE`, as a technician types it. Raises CommandFailed."""
         done = subprocess.run(
             [PYTHON, "-P", "-m", "edge.main", "join", code],
-            env=self._environment(),
+            env=self.environment(),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -141,7 +141,7 @@ class EmulatedHome:
     def start_box(self) -> Guarded:
         """`edge run`."""
         self.box = Guarded.start(
-            [PYTHON, "-P", "-m", "edge.main", "run"], log=self.log, env=self._environment()
+            [PYTHON, "-P", "-m", "edge.main", "run"], log=self.log, env=self.environment()
         )
         return self.box
 
@@ -151,7 +151,8 @@ class EmulatedHome:
             self.box.stop()
             self.box = None
 
-    def _environment(self) -> Mapping[str, str]:
+    def environment(self) -> Mapping[str, str]:
+        """For a program of the box."""
         bus = {} if self._bus is None else {"DBUS_SYSTEM_BUS_ADDRESS": self._bus.address}
         return {
             **clean_environment(),
