@@ -68,6 +68,7 @@ async def test_a_killed_database_loses_nothing_and_tells_nothing_twice(
 async def test_a_killed_box_loses_nothing_that_it_heard(centre: Centre, tmp_path: Path) -> None:
     async with centre.receiver() as receiver, emulated_home(centre, tmp_path) as (home, citizen):
         for _ in range(2):
+            await soon(lambda: home.bluez.listens, "the box listens")
             home.devices.door.open()
             home.devices.button.press()
             await asyncio.sleep(0.3)  # heard and spooled; sent or not, as it happens
