@@ -242,14 +242,18 @@ class _Agent:
         self._code = OK
         self._lines = LastLines()
         logging.getLogger("edge").addHandler(self._lines)
-        restarts = Restarts(spool, clock, self._restart)
+        self._commands = self._asked(clock)
+
+    def _asked(self, clock: Clock) -> Commands:
+        """What the box does when it is asked; a restart that was asked for before is answered."""
+        restarts = Restarts(self._spool, clock, self._restart)
         deeds = {
-            **of_radio(self._reader if settings.radio else None),
+            **of_radio(self._reader if self._settings.radio else None),
             **of_box(self._last_lines, restarts),
         }
-        self._commands = Commands(clock, deeds, self._uplink.reply, restarts.last)
         if restarts.is_back and restarts.last is not None:
             self._uplink.reply(answer(*restarts.last))
+        return Commands(clock, deeds, self._uplink.reply, restarts.last)
 
     async def run(self) -> int:
         """Until SIGTERM or SIGINT; "stopped" is said on the way out. Raises SpoolFailed."""
