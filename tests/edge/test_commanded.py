@@ -29,7 +29,6 @@ from tests.edge.uplinks import running as at_work
 
 COMMAND, REPLY = f"edges/{BOX}/command", f"edges/{BOX}/reply"
 NEIGHBOUR = "C0:FF:EE:00:00:01"
-FRAMES = 30
 
 
 def command(do: str, seconds: int = 10) -> bytes:
@@ -61,13 +60,13 @@ async def answer(client: Client, asked: bytes) -> dict[str, Any]:
 
 
 async def heard(there: Gateway, bluez: Bluez) -> None:
-    """So many frames of the bulk lane are with the agent and with nobody else: no receipt came."""
+    """The first frames of the bulk lane are with the agent and were sent, but no receipt came."""
     mine = Peripheral(SENSOR, address_type="random", advertisement=Advertisement())
     bluez.add(mine)
     for number in range(1_000):
         mine.advertise(service_data={"fcd2": number.to_bytes(2, "little")})
         await asyncio.sleep(0.02)
-        if len(there.sent) >= FRAMES:
+        if there.sent:
             return
     pytest.fail("nothing was heard")
 
