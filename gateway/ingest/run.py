@@ -16,6 +16,7 @@ from gateway.ingest.commands import Commands
 from gateway.ingest.configs import Configs
 from gateway.ingest.contact import UNSURE, Contacts
 from gateway.ingest.duty import Duty
+from gateway.ingest.group import group
 from gateway.ingest.known import Known
 from gateway.ingest.pipeline import Pipeline
 from gateway.ingest.readers import get_ready, tell_set_aside
@@ -40,10 +41,10 @@ class Sharing:
 
     A session of `expiry` 0 seconds ends with its connection: the broker gives the share of one
     that is gone to the others at once, and what it had in hand the boxes send again. `keepalive`
-    seconds and half of that again, and one that hangs is gone too.
+    seconds and half of that again, and one that hangs is gone too. `{group}` is the gateway's own.
     """
 
-    topics: Sequence[str] = ("$share/gateway/edges/+/bulk",)
+    topics: Sequence[str] = ("$share/{group}/edges/+/bulk",)
     expiry: int = 0
     keepalive: int = 10
     session: type[Subscriber] = Subscriber
@@ -66,10 +67,11 @@ async def run(
     Tests give a pipeline or sharing that breaks its promise, or `unsure` seconds (contact.py).
     """
     tell_set_aside(health)
-    async with connect(settings, "ingest") as pool, asyncio.TaskGroup() as group:
-        group.create_task(get_ready())
+    async with connect(settings, "ingest") as pool, asyncio.TaskGroup() as tasks:
+        tasks.create_task(get_ready())
         urgent = _session(settings, health, "urgent", URGENT)
-        bulk = _session(settings, health, "bulk", sharing.topics, sharing)
+        shared = [topic.format(group=group(settings)) for topic in sharing.topics]
+        bulk = _session(settings, health, "bulk", shared, sharing)
         teller = _session(settings, health, "config", TOPICS)
         duty, room = Duty(pool), Room(settings, health)
         known = Known(pool, of_settings(settings))
@@ -95,9 +97,9 @@ async def run(
         )
         telling = (configs, commands, states, contacts, spoken)
         for part in (*lanes, urgent, teller, room, known, *telling):
-            group.create_task(part.run())
+            tasks.create_task(part.run())
         for work in (room.while_there(bulk), keep_a_week(duty, pool, clock), end_hung(pool)):
-            group.create_task(work)
+            tasks.create_task(work)
 
 
 def _lanes(worker: Callable[..., Pipeline], *subscribers: Subscriber) -> Iterator[Pipeline]:

@@ -76,16 +76,7 @@ async def drain_bare(folder: Path, place: Place) -> Drained:
     where = ("127.0.0.1", str(place.broker.port))
     words = ("drain", str(spool_of(folder)), *where, place.edge, place.password, shown)
     process = await asyncio.create_subprocess_exec(
-        *(
-            PYTHON,
-            "-P",
-            "-m",
-            "deploy.world.bench.edge_bare",
-            "drain",
-            *words,
-            place.password,
-            shown,
-        ),
+        *(PYTHON, "-P", "-m", "deploy.world.bench.edge_bare", *words),
         stdout=asyncio.subprocess.PIPE,
         env={**clean_environment(), "PYTHONPATH": str(ROOT)},
     )

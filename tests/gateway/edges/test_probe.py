@@ -143,6 +143,34 @@ def test_it_hears_nothing_of_others_whatever_it_listens_to(trust: Trust, thief: 
     assert overheard(trust, thief, *EAVESDROPPING) == set()
 
 
+@pytest.mark.parametrize(
+    ("group", "is_dealt"),
+    [("0123456789abcdef0123456789abcdef", False), ("gateway", True)],
+    ids=["a secret", "a name that can be guessed: the saboteur"],
+)
+def test_it_is_dealt_no_share_of_what_boxes_send_where_it_cannot_name_the_group(
+    group: str, *, is_dealt: bool, trust: Trust, thief: Identity
+) -> None:
+    """Mosquitto lets everybody join, and throws away what it deals to who may not read it."""
+    said = {f"{number}".encode() for number in range(20)}
+    heard, port = set[bytes](), trust.broker.gateway_port
+    with (
+        connected(port, trust.own("gateway-bulk"), client_id="gateway-bulk-shares") as ingest,
+        connected(trust.broker.port, thief) as stolen,
+        connected(trust.broker.port, trust.box("box-other")) as other,
+    ):
+        ingest.subscribe(f"$share/{group}/edges/+/bulk")
+        stolen.subscribe("$share/gateway/edges/+/bulk")
+        for word in sorted(said):
+            other.publish("edges/box-other/bulk", word)
+        time.sleep(0.5)
+        while not ingest.heard.empty():
+            topic, word = ingest.heard.get()
+            heard |= {word} if topic == "edges/box-other/bulk" else set()
+
+    assert (heard != said) == is_dealt
+
+
 def test_it_hears_its_own_and_that_alone(trust: Trust, thief: Identity) -> None:
     with (
         connected(trust.broker.port, thief) as stolen,
