@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -52,7 +53,7 @@ def test_the_service_says_that_it_is_ready_and_alive_and_stops_when_told(
     home = tmp_path / "home"
     settings = {"EDGE_BROKER": "mqtt://127.0.0.1:1", "EDGE_ID": "box-01", "EDGE_PASSWORD": "none"}
 
-    with notified(tmp_path) as (address, words):
+    with notified() as (address, words):
         agent = subprocess.Popen(
             [*edge, "run"],
             env={**settings, "EDGE_HOME": str(home), "NOTIFY_SOCKET": address},
@@ -108,12 +109,15 @@ def run(edge: tuple[str, ...], word: str, **env: str) -> "subprocess.CompletedPr
 
 
 @contextmanager
-def notified(folder: Path) -> Generator[tuple[str, Iterator[str]]]:
-    """A socket for sd_notify(3), and the words that come in; they end when none came for long."""
-    address = str(folder / "notify")
+def notified() -> Generator[tuple[str, Iterator[str]]]:
+    """A socket for sd_notify(3), and the words that come in; they end when none came for long.
+
+    In the abstract namespace: it has no path, which may be too long, and everybody may send to it.
+    """
+    name = f"trygport-{secrets.token_hex(8)}"
+    address = f"@{name}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(address)
-        (folder / "notify").chmod(0o777)
+        heard.bind(f"\0{name}")
         heard.settimeout(10)
         yield address, _words(heard)
 

@@ -23,14 +23,15 @@ SENSOR, BUTTON, OTHER = "A4:C1:38:00:00:01", "D4:0E:84:00:00:01", "A4:C1:38:00:0
 HONEST = "from edge.main import main; raise SystemExit(main(['run']))"
 SABOTEUR = (
     """
+import asyncio
 from edge.hearing.reader import Reader
+from edge.told.config import Config
 
 follow = Reader.follow
 
 def anew(self, config):
-    follow(self, config)
-    self._unsettled = True  # every configuration begins the scan anew
-    self._stirred.set()
+    follow(self, Config())  # the old one is let go of before the new one is there
+    asyncio.get_running_loop().call_later(0.5, follow, self, config)
 
 Reader.follow = anew
 """

@@ -99,6 +99,7 @@ async def test_production_asks_for_the_phones_code_and_takes_it_once(
     fresh_database: OneDatabase, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
+    key.touch(mode=0o600)
     key.write_text(new_line())
     async with office(fresh_database, tmp_path, pages, production=True, identity_key=key) as here:
         browser, page = await opened(here, await link(here))

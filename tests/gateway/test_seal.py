@@ -98,6 +98,7 @@ def test_whatever_a_key_file_holds_is_read_or_refused_in_words(text: str) -> Non
 def test_no_key_is_ever_shown(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     line = new_line()
+    file.touch(mode=0o600)
     file.write_text(f"# ours\n{line}{line}")
 
     with pytest.raises(BadSetting) as refused:
@@ -114,6 +115,7 @@ def test_production_does_not_go_without_a_key(tmp_path: Path) -> None:
         of_settings(Settings())
     with pytest.raises(BadSetting, match=r"GATEWAY_IDENTITY_KEY: .*No such file"):
         of_settings(Settings(identity_key=tmp_path / "nothing"))
+    (tmp_path / "danish").touch(mode=0o600)
     (tmp_path / "danish").write_text("nøgle æ\n")
     with pytest.raises(BadSetting, match=r"danish: line 1: not an id and a key"):
         of_settings(Settings(identity_key=tmp_path / "danish"))

@@ -138,6 +138,7 @@ async def test_in_production_a_password_alone_opens_nothing(
     fresh_database: OneDatabase, tmp_path: Path
 ) -> None:
     key = tmp_path / "keys"
+    key.touch(mode=0o600)
     key.write_text("one " + "A" * 43 + "=\n")
     async with office(fresh_database, tmp_path, pages, production=True, identity_key=key) as strict:
         await strict.login("anna")
