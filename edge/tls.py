@@ -27,7 +27,7 @@ def context(ca: str | None, *, earliest: float | None, own: Path | None = None) 
     made = ssl.create_default_context(cadata=ca)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if own is not None:
-        made.load_cert_chain(own)
+        _show(made, own)
     if ca is not None:
         made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # form only; Python 3.13 asks for it
     if ca is None or earliest is None:
@@ -41,6 +41,14 @@ def context(ca: str | None, *, earliest: float | None, own: Path | None = None) 
         raise ssl.SSLCertVerificationError(f"the authority has expired: {_day(end)}")
     made.sslsocket_class = _since(max(earliest, begun))
     return made
+
+
+def _show(context: ssl.SSLContext, own: Path) -> None:
+    """Raises OSError, ssl.SSLError with a text that a person can follow."""
+    try:
+        context.load_cert_chain(own)
+    except ssl.SSLError as error:
+        raise ssl.SSLError(f"{own} is not a key with its certificate: join anew") from error
 
 
 class _Checked(ssl.SSLSocket):

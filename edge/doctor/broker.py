@@ -27,7 +27,7 @@ _ALERTS: Mapping[str, str] = {
     "UNKNOWN_CA": "the box's certificate is of another gateway",
     "BAD_CERTIFICATE": "the box's certificate is not taken",
 }
-_JOIN = "edge join CODE, with a new code of: gateway edges code BOX"
+_JOIN = "edge join CODE; of a box that was shut out, with the CODE of: gateway edges add"
 _RENEW = "edge renew; if that is refused: " + _JOIN
 _WRONG = (
     "somebody answers in the broker's place (a hotel's or an office's network does), or the"

@@ -34,6 +34,11 @@ class Code:
     fingerprint: str
     """16 characters."""
 
+    @property
+    def digest(self) -> str:
+        """Of the secret, in hexadecimal; it opens nothing."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
     def fits(self, certificate: bytes) -> bool:
         """Whether this is the authority (a certificate as DER) that the code names."""
         return _letters(hashlib.sha256(certificate).digest(), _FINGERPRINT) == self.fingerprint

@@ -56,6 +56,8 @@ class Identity:
     address: str = ""
     renew: int = 0
     expires: int = 0
+    code: str = ""
+    """A digest of the secret by which it joined: the same code again is known for what it is."""
     own: Path | None = None
 
     def write(self, home: Path) -> None:
@@ -91,6 +93,7 @@ def read_identity(said: bytes) -> Identity:
             address=fields.text("address", _ADDRESS) if "address" in fields else "",
             renew=fields.whole("renew", 0, _LATEST, default=0),
             expires=fields.whole("expires", 0, _LATEST, default=0),
+            code=fields.text("code", _TEXT) if "code" in fields else "",
         )
     except BadFields as bad:
         raise BadIdentity(str(bad)) from bad

@@ -16,7 +16,7 @@ from edge.joining import keys
 from edge.joining.answer import Busy, Granted, WrongGateway, ask, authority_of
 from edge.joining.aside import joined_as, set_box_aside
 from edge.joining.code import Code
-from edge.joining.identity import OWN, Identity
+from edge.joining.identity import OWN, BadIdentity, Identity, NotJoined, joined
 from edge.keeping.disk import SPOOL, only_writer
 
 KEY = "joining.pem"
@@ -45,6 +45,9 @@ def join(
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(home):
+        if (already := _joined_by(code, home)) is not None:
+            tell("this box has joined by this code already: nobody was asked")
+            return already
         authority = authority_of(code.address)
         if not code.fits(ssl.PEM_cert_to_DER_cert(authority)):
             raise WrongGateway(f"{code.address} has another authority than the code names")
@@ -55,14 +58,14 @@ def join(
             tell,
             wait,
         )
-        for path in _others(home, granted.edge):
-            tell(f"this was another box before; what it kept is not sent, it is in {path}")
-        identity = keep(home, granted, key, code.address)
+        for path in _others(home, granted.edge, tell):
+            tell(f"what it kept is not sent, it is in {path}")
+        identity = keep(home, granted, key, code.address, code=code.digest)
         (home / KEY).unlink()
     return identity
 
 
-def keep(home: Path, granted: Granted, key: bytes, address: str) -> Identity:
+def keep(home: Path, granted: Granted, key: bytes, address: str, *, code: str = "") -> Identity:
     """What was granted for the key, in the home folder. Raises OSError.
 
     First the certificate, which is good for itself; then where to go with it and until when.
@@ -75,16 +78,29 @@ def keep(home: Path, granted: Granted, key: bytes, address: str) -> Identity:
         address=address,
         renew=granted.renew,
         expires=granted.expires,
+        code=code,
         own=home / OWN,
     )
     identity.write(home)
     return identity
 
 
-def _others(home: Path, edge: str) -> list[Path]:
+def _joined_by(code: Code, home: Path) -> Identity | None:
+    """What this code brought already: the power was cut before anybody read that it had."""
+    try:
+        before = joined(home)
+    except (NotJoined, BadIdentity):
+        return None
+    return before if before.code == code.digest else None
+
+
+def _others(home: Path, edge: str, tell: Callable[[str], None]) -> list[Path]:
     """What the box kept as another one, set aside."""
     before = joined_as(home)
-    return [] if before in (None, edge) else set_box_aside(home, before or "")
+    if before in (None, edge):
+        return []
+    tell(f"this was box {before} before, and is {edge} now")
+    return set_box_aside(home, before or "")
 
 
 def _key(path: Path) -> bytes:

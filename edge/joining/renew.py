@@ -33,4 +33,4 @@ def renew(home: Path, *, earliest: float | None) -> Identity:
     granted = ask(identity.address, identity.ca, "/edges/renew", said, earliest=earliest)
     if granted.edge != identity.edge:
         raise WrongGateway(f"{identity.address} answers for another box")
-    return keep(home, granted, key, identity.address)
+    return keep(home, granted, key, identity.address, code=identity.code)

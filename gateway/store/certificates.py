@@ -97,7 +97,9 @@ async def renew(
     async with pool.acquire() as db, db.transaction():
         box = await db.fetchrow(_BY_SERIAL, edge, f"{serial:x}")
         if box is None:
-            raise NotOurs("this certificate renews nothing: the box needs a new code")
+            raise NotOurs(
+                "this certificate renews nothing; was the box shut out, it needs another id: gateway edges add"
+            )
         before = await _given(db, box, key, wall, None)
         if before is not None:
             return before

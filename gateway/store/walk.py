@@ -72,9 +72,9 @@ _EDGE = """
 """
 # Two that begin at once come one after the other: the second sees the first.
 _ALONE = "SELECT pg_advisory_xact_lock($1, $2)"
-_LAST = """
+_LATELY = """
     SELECT started, until, COALESCE(ended, until) AS ended, ended IS NULL AS runs FROM walk_test
-    WHERE municipality = $1 AND home = $2 ORDER BY started DESC LIMIT 1
+    WHERE municipality = $1 AND home = $2 AND started > $3 ORDER BY started DESC
 """
 _BEGIN = """
     INSERT INTO walk_test (municipality, edge, home, person, started, until)
@@ -143,8 +143,9 @@ async def begin(
     home: int = where["home"]
     await db.execute(_ALONE, by.municipality, home)
     await db.execute(_OVERDUE_HERE, by.municipality, home, now)
-    until = _until(await db.fetchrow(_LAST, by.municipality, home), now, length)
-    made = await db.fetchrow(_BEGIN, by.municipality, where["id"], home, by.person, now, until)
+    lately = await db.fetch(_LATELY, by.municipality, home, now - LONGEST - REST)
+    over = until(lately, now, length)
+    made = await db.fetchrow(_BEGIN, by.municipality, where["id"], home, by.person, now, over)
     assert made is not None  # noqa: S101 - INSERT … RETURNING gives its row
     chosen = None if placements is None else list(placements)
     if await db.execute(_DEVICES, by.municipality, home, made["id"], chosen) == "INSERT 0 0":
@@ -154,16 +155,25 @@ async def begin(
     return made["public"]
 
 
-def _until(last: Row | None, now: datetime, length: timedelta) -> datetime:
-    """When a test that begins now is over: with what went before it, half an hour at most."""
+def until(tests: Sequence[Row], now: datetime, length: timedelta) -> datetime:
+    """When a test that begins now is over: with what went before it, half an hour at most.
+
+    `tests` are the home's of late, the newest first.
+    """
     wanted = now + min(length, LONGEST)
-    if last is None or now - last["ended"] >= REST:
+    if not tests or now - tests[0]["ended"] >= REST:
         return wanted
-    if last["runs"]:
+    if tests[0]["runs"]:
         raise Runs("a test runs in that home")
-    if last["until"] - now < timedelta(seconds=1):
-        raise TooSoon(last["ended"] + REST)
-    return min(wanted, last["until"])
+    first = tests[0]
+    for earlier in tests[1:]:
+        if first["started"] - earlier["ended"] >= REST:
+            break
+        first = earlier
+    most = first["started"] + LONGEST
+    if most - now < timedelta(seconds=1):
+        raise TooSoon(tests[0]["ended"] + REST)
+    return min(wanted, most)
 
 
 async def end(

@@ -30,6 +30,7 @@ from edge.joining.join import KEY, TRIES, join
 from edge.keeping.disk import SPOOL, SpoolTaken
 from edge.keeping.spool import Spool
 from edge.settings import BadSetting, Settings
+from edge.tls import context
 from edge.told.config import CONFIG
 from gateway.edges import code as at_the_gateway
 from tests.edge.frames import HandClock, heard
@@ -110,6 +111,29 @@ def test_after_a_lost_answer_the_same_key_is_asked_for_again(tmp_path: Path) -> 
     assert not (home / KEY).exists()
 
 
+def test_the_same_code_again_is_known_and_asks_nobody(tmp_path: Path) -> None:
+    home, said = tmp_path / "box", list[str]()
+    with serving(tmp_path) as gateway:
+        first = join(read_code(gateway.code()), home, version="0")
+        gateway.status, gateway.body = 403, b"{}"
+
+        again = join(read_code(gateway.code()), home, version="0", tell=said.append)
+
+    assert again == first
+    assert len(gateway.told) == 1
+    assert "already" in said[0]
+
+
+def test_a_spoilt_key_is_told_by_its_file(tmp_path: Path) -> None:
+    with serving(tmp_path) as gateway:
+        identity = join(read_code(gateway.code()), tmp_path / "box", version="0")
+    own = tmp_path / "box" / OWN
+    own.write_bytes(own.read_bytes()[:300])
+
+    with pytest.raises(OSError, match=r"box\.pem is not a key"):
+        context(identity.ca, earliest=None, own=own)
+
+
 def test_the_agent_never_imports_cryptography() -> None:
     code = "import sys, edge.main; print('cryptography' in sys.modules)"
 
@@ -169,7 +193,8 @@ def test_what_was_kept_as_another_box_is_set_aside_and_said(tmp_path: Path) -> N
         join(read_code(gateway.code()), home, version="0", tell=said.append)
 
     aside = [home / f"{name}.of-another-box-0" for name in (SPOOL, CONFIG)]
-    assert [str(path) in words for path, words in zip(aside, said, strict=True)] == [True, True]
+    assert said[0].startswith("this was box another-box before")
+    assert [str(path) in words for path, words in zip(aside, said[1:], strict=True)] == [True, True]
     assert not (home / SPOOL).exists()
     assert not (home / CONFIG).exists()
     with Spool(aside[0], HandClock()) as kept:

@@ -28,6 +28,7 @@ async def here(fresh_database: OneDatabase, tmp_path: Path) -> AsyncGenerator[Of
         yield made
 
 
+@pytest.mark.long  # a planner asks in the usual suite (test_described_roles.py)
 async def test_whatever_an_administrator_asks_the_api_does_what_it_says_of_itself(
     here: Office,
 ) -> None:
