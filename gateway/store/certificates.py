@@ -98,7 +98,7 @@ async def renew(
         box = await db.fetchrow(_BY_SERIAL, edge, f"{serial:x}")
         if box is None:
             raise NotOurs(
-                "this certificate renews nothing; a box that was shut out joins anew, under another "
+                "this certificate renews nothing; a box that was shut out joins anew, by another "
                 "id: gateway edges add"
             )
         before = await _given(db, box, key, wall, None)
