@@ -11,6 +11,7 @@ from tests.deploy.conftest import built
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user"),
     pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd is not installed"),
 ]

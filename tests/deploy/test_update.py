@@ -14,6 +14,7 @@ from tests.deploy.updating import Cut, Updating, crafted
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user"),
 ]
 
